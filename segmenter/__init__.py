@@ -1,0 +1,1 @@
+"""Behavioral audience segments from raw events: the library under the commands."""

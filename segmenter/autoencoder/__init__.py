@@ -1,0 +1,1 @@
+"""The sequence autoencoder: torch modules only."""

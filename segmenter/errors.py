@@ -1,0 +1,60 @@
+"""Every error that the product raises on purpose.
+
+A message names what was found and the option or step that mends it. The tree:
+
+* `SegmenterError`
+    * `InputError`: a raw event log cannot be used
+        * `SourceError`: a file is missing, empty, unreadable or of another form than said
+        * `ColumnError`: a required column is missing or has an unusable type
+        * `NoUsableRowsError`: every row was set aside
+    * `ConfigError`: an option or a configuration file is wrong
+    * `StoreError`: a folder is no complete, undamaged event store of a known format
+    * `FitError`: the data cannot carry the model that was asked for
+    * `BundleError`: a folder is no complete, undamaged model bundle of a known format
+    * `RegistryError`: the MLflow home, a registered model, a version or an alias is missing or damaged
+    * `OutputError`: a result cannot be written where it was asked for
+"""
+
+
+class SegmenterError(Exception):
+    """Base of every deliberate error; the command line prints its message and exits with 1."""
+
+
+class InputError(SegmenterError):
+    """A raw event log cannot be used."""
+
+
+class SourceError(InputError):
+    """A file is missing, empty, unreadable or of another form than said."""
+
+
+class ColumnError(InputError):
+    """A required column is missing or has an unusable type."""
+
+
+class NoUsableRowsError(InputError):
+    """Every row of the input was set aside."""
+
+
+class ConfigError(SegmenterError):
+    """An option or a configuration file is wrong."""
+
+
+class StoreError(SegmenterError):
+    """A folder is no complete, undamaged event store of a known format."""
+
+
+class FitError(SegmenterError):
+    """The data cannot carry the model that was asked for."""
+
+
+class BundleError(SegmenterError):
+    """A folder is no complete, undamaged model bundle of a known format."""
+
+
+class RegistryError(SegmenterError):
+    """The MLflow home, a registered model, a version or an alias is missing or damaged."""
+
+
+class OutputError(SegmenterError):
+    """A result cannot be written where it was asked for."""

@@ -1,0 +1,1 @@
+"""Raw event logs to memory-mapped, per-user sequences."""

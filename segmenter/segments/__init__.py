@@ -1,0 +1,1 @@
+"""Embeddings to segments: arrays in, labels out."""

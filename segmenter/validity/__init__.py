@@ -1,0 +1,1 @@
+"""Do segments predict what users do later? Outcomes, baselines and lift."""

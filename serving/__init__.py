@@ -1,0 +1,1 @@
+"""The product in use: models from the registry, batch scoring."""

@@ -1,0 +1,1 @@
+"""The experiment: jobs, Lightning, MLflow tracking, evaluation and reports."""
