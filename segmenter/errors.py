@@ -11,7 +11,7 @@ A message names what was found and the option or step that mends it. The tree:
     * `StoreError`: a folder is no complete, undamaged event store of a known format
     * `FitError`: the data cannot carry the model that was asked for
     * `BundleError`: a folder is no complete, undamaged model bundle of a known format
-    * `RegistryError`: the MLflow home, a registered model, a version or an alias is missing or damaged
+    * `RegistryError`: the MLflow home, a model, a version or an alias is missing or damaged
     * `OutputError`: a result cannot be written where it was asked for
 """
 
@@ -53,7 +53,7 @@ class BundleError(SegmenterError):
 
 
 class RegistryError(SegmenterError):
-    """The MLflow home, a registered model, a version or an alias is missing or damaged."""
+    """The MLflow home, a model, a version or an alias is missing or damaged."""
 
 
 class OutputError(SegmenterError):

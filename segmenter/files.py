@@ -1,6 +1,7 @@
 """Writing so that a reader never sees half a file: a temporary sibling first, then one rename.
 
-What lives here: atomic files and folders, digests, canonical JSON. No knowledge of what is written.
+What lives here: atomic files and folders, digests, canonical JSON. What is written is not known
+here.
 """
 
 import hashlib
@@ -40,11 +41,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; put it in the place of `path` when the block ends well.
+    """Yield a temporary folder beside `path`; put it in place when the block ends well.
 
-    An older folder of that name is replaced in two renames, so a reader finds the old one, none for
-    an instant, or the new one, never a mixture. Left-overs of killed writers of the same folder are
-    cleared first.
+    An older folder of that name is replaced in two renames, so a reader finds the old one, none
+    for an instant, or the new one, never a mixture. Left-overs of killed writers of the same folder
+    are cleared first.
 
     Parameters
     ----------
