@@ -44,8 +44,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; put it in place when the block ends well.
 
     An older folder of that name is replaced in two renames, so a reader finds the old one, none
-    for an instant, or the new one, never a mixture. Left-overs of killed writers of the same folder
-    are cleared first.
+    for an instant, or the new one, never a mixture. Left-overs of killed writers of the same
+    folder are cleared first.
 
     Parameters
     ----------

@@ -1,0 +1,177 @@
+"""A fitted model in use: events to embeddings to segments, and one folder to keep it all.
+
+The stages in order: `batch_of` or a store's reader → `embed` → `assign`. Fitting happens in the
+training room; here nothing is learned.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from segmenter.autoencoder.model import SequenceAutoencoder
+from segmenter.bundle import read_bundle, write_bundle
+from segmenter.errors import BundleError
+from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
+from segmenter.events.store import EventStore
+from segmenter.segments.assignment import Assignment, VoteAssigner
+from segmenter.segments.projection import Projection
+from segmenter.segments.segment import Segment
+from segmenter.terminal import ProgressCallback
+
+BATCH_EVENTS = 200_000
+BATCH_USERS = 1024
+
+
+@dataclass(frozen=True)
+class AudienceModel:
+    """Network, segment coordinates, assigner and segment table of one fitted model.
+
+    Attributes
+    ----------
+    network
+        The trained autoencoder, in evaluation mode.
+    projection
+        Embeddings to segment coordinates.
+    assigner
+        Segment coordinates to segments.
+    segments
+        The published segments.
+    training
+        How the model came to be, in plain form: as-of time, configuration, digests of the data,
+        figures of the fit.
+    digest
+        Identity of the saved bundle; empty before it is saved.
+    """
+
+    network: SequenceAutoencoder
+    projection: Projection
+    assigner: VoteAssigner
+    segments: tuple[Segment, ...]
+    training: dict[str, Any]
+    digest: str = ""
+
+    @property
+    def embedding_dim(self) -> int:
+        """Length of one embedding."""
+        return self.network.embedding_dimensions
+
+    @property
+    def trained_as_of(self) -> int:
+        """Time of the newest event that the model was fitted on, in microseconds."""
+        return int(self.training["as_of_us"])
+
+    def embed(
+        self,
+        store: EventStore,
+        users: np.ndarray | None = None,
+        *,
+        as_of: int,
+        progress: ProgressCallback | None = None,
+    ) -> np.ndarray:
+        """Embeddings of users of a store at a point in time.
+
+        Parameters
+        ----------
+        store
+            The events; values that the model does not know count as "other".
+        users
+            int64 rows of the store; None takes everybody.
+        as_of
+            Microseconds; only events at or before it are read.
+        progress
+            Told of (users done, users in all).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [n, embedding_dim], one row per user in the order given.
+        """
+        rows = np.arange(store.n_users) if users is None else users
+        reader = SequenceReader(store, self.network.vocabulary)
+        result = np.empty((len(rows), self.embedding_dim), dtype=np.float32)
+        done = 0
+        for places, batch in reader.batches(
+            rows, as_of=as_of, max_events=BATCH_EVENTS, max_users=BATCH_USERS
+        ):
+            result[places] = self.embed_batch(batch)
+            done += len(places)
+            if progress is not None:
+                progress(done, len(rows))
+        return result
+
+    def batch_of(
+        self,
+        columns: Mapping[str, Sequence[Sequence[Any] | None]],
+        *,
+        as_of: Sequence[int],
+    ) -> EventBatch:
+        """A batch from parallel lists per user; see `batch_from_lists`."""
+        return batch_from_lists(self.network.vocabulary, columns, as_of)
+
+    def embed_batch(self, batch: EventBatch) -> np.ndarray:
+        """Embeddings float32 [B, embedding_dim] of one batch."""
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            return self.network.encode(batch.to(device)).joined().cpu().numpy()
+
+    def assign(self, embeddings: np.ndarray) -> Assignment:
+        """Segment, strength and second-best segment of each embedding.
+
+        Parameters
+        ----------
+        embeddings
+            float32 [n, embedding_dim].
+        """
+        return self.assigner.assign(self.projection(embeddings))
+
+    def save(self, folder: Path) -> "AudienceModel":
+        """Write the model as a bundle, atomically; returns the model with its digest."""
+        weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        digest = write_bundle(
+            folder,
+            documents={
+                "network": self.network.description(),
+                "segments": [segment.to_json() for segment in self.segments],
+                "training": self.training,
+            },
+            arrays={
+                "weights": weights,
+                "projection": self.projection.arrays(),
+                "assigner": self.assigner.arrays(),
+            },
+        )
+        return AudienceModel(
+            self.network, self.projection, self.assigner, self.segments, self.training, digest
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "AudienceModel":
+        """Read a bundle.
+
+        Raises
+        ------
+        BundleError
+            If the folder is damaged, incomplete, of a newer format, or its parts do not fit.
+        """
+        content = read_bundle(folder)
+        try:
+            network = SequenceAutoencoder.from_description(content.documents["network"])
+            weights = content.arrays["weights"]
+            network.load_state_dict(
+                {name: torch.from_numpy(array) for name, array in weights.items()}
+            )
+            return cls(
+                network.eval(),
+                Projection(**content.arrays["projection"]),
+                VoteAssigner.from_arrays(content.arrays["assigner"]),
+                tuple(Segment.from_json(plain) for plain in content.documents["segments"]),
+                content.documents["training"],
+                content.digest,
+            )
+        except (KeyError, TypeError, RuntimeError) as error:
+            message = f"{folder} holds parts that do not fit together: {error}"
+            raise BundleError(message) from error

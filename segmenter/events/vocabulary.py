@@ -1,0 +1,158 @@
+"""Values to model indices, learned on the events before the training as-of time and never after.
+
+What lives here: which values of each categorical field the model knows, and the translation from
+texts or store codes to model codes. An event store has its own complete dictionary; a model knows
+the most frequent part of it and keeps that part in its bundle.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segmenter.events.store import EventStore
+
+MISSING = 0
+"""Model code of an absent value."""
+OTHER = 1
+"""Model code of a value that the vocabulary does not hold."""
+FIRST = 2
+"""Model code of the most frequent known value."""
+
+GROUPING = ("session", "order")
+"""Columns whose values only say which events belong together; they are never embedded."""
+NEVER_MODEL_INPUT = ("consent", *GROUPING)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The values that a model knows.
+
+    Attributes
+    ----------
+    values
+        For each categorical field its known texts; text ``i`` has model code ``i + 2``.
+    numeric
+        Names of the numeric fields.
+    grouping
+        The column that marks visits, or None when visits are cut at pauses.
+    """
+
+    values: dict[str, tuple[str, ...]]
+    numeric: tuple[str, ...]
+    grouping: str | None = None
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        """Names of the categorical fields."""
+        return tuple(self.values)
+
+    def size(self, name: str) -> int:
+        """Count of model codes of a field: missing, other and each known value."""
+        return len(self.values[name]) + FIRST
+
+    def label(self, name: str, code: int) -> str:
+        """Text of one model code, for people."""
+        if code < FIRST:
+            return ("(none)", "(other)")[code]
+        return self.values[name][code - FIRST]
+
+    def translation(self, name: str, texts: Sequence[str]) -> np.ndarray:
+        """Model codes for a store's codes.
+
+        Parameters
+        ----------
+        name
+            A categorical field.
+        texts
+            The store's vocabulary: store code ``c`` stands for ``texts[c - 1]``, 0 for missing.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 of shape ``(len(texts) + 1,)``; entry ``c`` is the model code of code ``c``.
+        """
+        known = {text: code for code, text in enumerate(self.values[name], start=FIRST)}
+        codes = [MISSING, *(known.get(text, OTHER) for text in texts)]
+        return np.asarray(codes, dtype=np.int64)
+
+    def encode(self, name: str, texts: Iterable[str | None]) -> list[int]:
+        """Model codes of texts that come from outside a store; None is missing."""
+        known = {text: code for code, text in enumerate(self.values[name], start=FIRST)}
+        return [MISSING if text is None else known.get(text, OTHER) for text in texts]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form for a bundle."""
+        return {
+            "values": {name: list(texts) for name, texts in self.values.items()},
+            "numeric": list(self.numeric),
+            "grouping": self.grouping,
+        }
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> "Vocabulary":
+        """Inverse of `to_json`."""
+        return cls(
+            values={name: tuple(texts) for name, texts in plain["values"].items()},
+            numeric=tuple(plain["numeric"]),
+            grouping=plain["grouping"],
+        )
+
+
+def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> Vocabulary:
+    """Learn the most frequent values of each categorical field.
+
+    Parameters
+    ----------
+    store
+        The events.
+    as_of
+        Only events at or before this time count, in microseconds since the epoch.
+    limits
+        Greatest number of values per field; the key ``"extra"`` holds for all other fields.
+
+    Returns
+    -------
+    Vocabulary
+        Values in descending frequency, ties by text; the event type first, then the fields from
+        coarse to fine, the order in which an event is decoded. Fields without two different
+        states carry no information and are left out, except the event type.
+    """
+    values = {}
+    for name in store.categorical:
+        if name in NEVER_MODEL_INPUT:
+            continue
+        counts = value_counts(store, name, as_of=as_of)
+        texts = store.vocabulary(name)
+        present = list(np.flatnonzero(counts[1:]) + 1)
+        present.sort(key=lambda code: (-counts[code], texts[code - 1]))
+        states = len(present) + int(counts[0] > 0)
+        if states > 1 or name == "event":
+            kept = present[: limits.get(name, limits["extra"])]
+            values[name] = tuple(texts[code - 1] for code in kept)
+    ordered = sorted(values, key=lambda name: (name != "event", len(values[name]), name))
+    values = {name: values[name] for name in ordered}
+    grouping = next((name for name in GROUPING if name in store.categorical), None)
+    return Vocabulary(values=values, numeric=tuple(store.numeric), grouping=grouping)
+
+
+def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:
+    """Events per store code at or before `as_of`.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 of shape ``(len(store.vocabulary(name)) + 1,)``; entry 0 counts missing values.
+    """
+    codes, times = store.codes(name), store.times
+    counts = np.zeros(len(store.vocabulary(name)) + 1, dtype=np.int64)
+    for start in range(0, len(codes), CHUNK_EVENTS):
+        chunk = slice(start, start + CHUNK_EVENTS)
+        inside = np.asarray(codes[chunk])[np.asarray(times[chunk]) <= as_of]
+        counts += np.bincount(inside, minlength=len(counts))
+    return counts
+
+
+CHUNK_EVENTS = 4_000_000
+"""Events read at a time, so that memory does not grow with the store."""

@@ -1,0 +1,73 @@
+"""The coordinates in which segments are sought: the forecast part, and a little of the taste part.
+
+Segments along the forecast part alone are bands of activity; a small share of the taste part's
+main directions makes them differ in what people do, at no cost in what they predict.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_SPREAD = 1e-12
+
+
+@dataclass(frozen=True)
+class Projection:
+    """An affine map from exported embeddings to segment coordinates.
+
+    Attributes
+    ----------
+    offset
+        float32 [D], subtracted first.
+    matrix
+        float32 [D, S].
+    """
+
+    offset: np.ndarray
+    matrix: np.ndarray
+
+    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """Segment coordinates float32 [n, S] of embeddings float32 [n, D]."""
+        return (embeddings - self.offset) @ self.matrix
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays for a bundle."""
+        return {"offset": self.offset, "matrix": self.matrix}
+
+
+def fit_projection(
+    embeddings: np.ndarray, *, n_forecast: int, taste_weight: float, taste_components: int
+) -> Projection:
+    """Scale the forecast part to a total spread of one and add weighted taste components.
+
+    Parameters
+    ----------
+    embeddings
+        float32 [n, D]; the first `n_forecast` columns are the forecast part.
+    n_forecast
+        Width of the forecast part.
+    taste_weight
+        Total spread of the taste components relative to the forecast part; 0 leaves them out.
+    taste_components
+        Principal components of the taste part that take part.
+
+    Returns
+    -------
+    Projection
+        To ``n_forecast + taste_components`` coordinates.
+    """
+    offset = embeddings.mean(axis=0, dtype=np.float64)
+    centred = embeddings - offset
+    forecast, taste = centred[:, :n_forecast], centred[:, n_forecast:]
+    spread = np.sqrt(forecast.var(axis=0).sum())
+    n_taste = min(taste_components, taste.shape[1]) if taste_weight > 0 else 0
+    matrix = np.zeros((embeddings.shape[1], n_forecast + n_taste))
+    matrix[:n_forecast, :n_forecast] = np.eye(n_forecast) / max(spread, MIN_SPREAD)
+    if n_taste:
+        covariance = taste.T @ taste / max(len(taste), 1)
+        variances, directions = np.linalg.eigh(covariance)
+        chosen = directions[:, ::-1][:, :n_taste]
+        total = np.sqrt(max(variances[::-1][:n_taste].sum(), MIN_SPREAD))
+        signs = np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(n_taste)])
+        matrix[n_forecast:, n_forecast:] = chosen * signs * (taste_weight / total)
+    return Projection(offset.astype(np.float32), matrix.astype(np.float32))

@@ -1,0 +1,161 @@
+"""The training configuration: one frozen value from a small TOML file and flags."""
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from segmenter.autoencoder.config import AutoencoderConfig
+from segmenter.errors import ConfigError
+
+MODEL_SIZES = {item.name for item in fields(AutoencoderConfig)} - {"window_days"}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that a training run decides, frozen into the run and its bundle.
+
+    Attributes
+    ----------
+    name
+        Name of the registered model.
+    seed
+        Of every random choice.
+    window_days
+        Length of the coming window to learn from; None takes 26 % of the observed time, at most
+        90 days.
+    n_cuts
+        Times inside the training period at which histories end and windows begin.
+    min_events
+        Events that a history needs before a cut to be learned from.
+    max_histories
+        Greatest number of (user, cut) histories to learn from; more are sampled.
+    validation_share
+        Share of users held out of the gradient steps, chosen by a stable hash of the id.
+    forecast_epochs, taste_epochs, patience
+        Passes of each stage, and passes without improvement before a stage stops.
+    forecast_batch_users, taste_batch_users, batch_events
+        Size of a batch in users, and its greatest number of events.
+    learning_rate
+        Peak of the one-cycle schedule of the first stage; the second stage uses the same.
+    n_segments
+        Published segments.
+    taste_weight
+        Spread of the taste part relative to the forecast part where segments are sought.
+    taste_components
+        Principal components of the taste part that take part.
+    max_items, max_categories, max_types, max_extras
+        Known values per field.
+    model
+        Overrides of network sizes and loss weights.
+    """
+
+    name: str = "segmenter"
+    seed: int = 0
+    window_days: float | None = None
+    n_cuts: int = 6
+    min_events: int = 5
+    max_histories: int = 400_000
+    validation_share: float = 0.05
+    forecast_epochs: int = 4
+    taste_epochs: int = 2
+    patience: int = 3
+    forecast_batch_users: int = 256
+    taste_batch_users: int = 64
+    batch_events: int = 200_000
+    learning_rate: float = 2e-3
+    n_segments: int = 16
+    taste_weight: float = 0.3
+    taste_components: int = 8
+    max_items: int = 1500
+    max_categories: int = 500
+    max_types: int = 64
+    max_extras: int = 500
+    model: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            self._check_type(item.name)
+        unknown = set(self.model) - MODEL_SIZES
+        if unknown:
+            message = f"[model] has no setting {sorted(unknown)}; known: {sorted(MODEL_SIZES)}"
+            raise ConfigError(message)
+        for name in ("n_cuts", "forecast_epochs", "n_segments", "min_events", "max_types"):
+            if getattr(self, name) < 1:
+                message = f"{name} must be at least 1; found {getattr(self, name)}"
+                raise ConfigError(message)
+
+    def _check_type(self, name: str) -> None:
+        """Refuse a value of another type than the default's, before hours are spent on it."""
+        value, default = getattr(self, name), TrainConfig.__dataclass_fields__[name].default
+        expected = type(default) if name != "model" else dict
+        accepted: tuple[type, ...] = (expected,)
+        if expected is float or name == "window_days":
+            accepted = (int, float, type(None)) if name == "window_days" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, accepted):
+            message = f"{name} must be of type {accepted[0].__name__}; found {value!r}"
+            raise ConfigError(message)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Known values per field, as the vocabulary wants them."""
+        return {
+            "event": self.max_types,
+            "item": self.max_items,
+            "category": self.max_categories,
+            "extra": self.max_extras,
+        }
+
+    def autoencoder(self, window_days: float) -> AutoencoderConfig:
+        """Sizes of the network for a window of `window_days`."""
+        try:
+            return replace(AutoencoderConfig(window_days=window_days), **self.model)
+        except TypeError as error:
+            message = f"[model] does not fit: {error}"
+            raise ConfigError(message) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form for the run and the bundle."""
+        return asdict(self)
+
+
+def load_config(path: Path | None, **flags: Any) -> TrainConfig:  # noqa: ANN401 - any setting
+    """Read a TOML file and lay flags over it.
+
+    Parameters
+    ----------
+    path
+        The file; None takes the defaults.
+    **flags
+        Settings that win over the file; None is no setting.
+
+    Returns
+    -------
+    TrainConfig
+        The frozen configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no TOML, a setting is unknown or of another type.
+    """
+    settings: dict[str, Any] = {}
+    if path is not None:
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            message = f"cannot read the configuration {path}: {error.strerror}"
+            raise ConfigError(message) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            message = f"{path} is no TOML file: {error}"
+            raise ConfigError(message) from error
+    known = [item.name for item in fields(TrainConfig)]
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known settings: {known}"
+            message = f"{path}: unknown setting {name}{hint}"
+            raise ConfigError(message)
+    settings |= {name: value for name, value in flags.items() if value is not None}
+    return TrainConfig(**settings)

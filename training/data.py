@@ -1,0 +1,237 @@
+"""What the network learns from: histories that end at several cuts, and the windows after them."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from segmenter.events.store import EventStore
+
+from segmenter.autoencoder.config import DAY_US
+from segmenter.errors import FitError
+from segmenter.events.batches import EventBatch, SequenceReader, split_by_budget
+from training.config import TrainConfig
+
+WINDOW_SHARE = 0.26
+"""Coming window as a share of the observed time, where none is given."""
+MAX_WINDOW_DAYS = 90.0
+FIRST_CUT_SHARE = 0.33
+"""Observed time before the first cut: histories shorter than this say too little."""
+MIN_HISTORIES = 50
+POOL_BATCHES = 16
+"""Batches that are filled by length together: little padding, yet a different mix each pass."""
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Histories to learn from, as positions in the store.
+
+    Attributes
+    ----------
+    users, starts, ends, window_ends, cuts
+        int64 [S]: store row, first event, event after the cut, event after the window, and the
+        cut itself in microseconds.
+    window_days
+        Length of the window; 0 when there is no time after any cut to learn from.
+    validation
+        bool [S], true for histories of held-out users.
+    """
+
+    users: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    window_ends: np.ndarray
+    cuts: np.ndarray
+    window_days: float
+    validation: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True)
+class HistoryBatch:
+    """A history per user and, unless nothing comes after, the window that followed."""
+
+    history: EventBatch
+    window: EventBatch | None
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> "HistoryBatch":
+        """Move every tensor to a device."""
+        history = self.history.to(device, non_blocking=non_blocking)
+        window = self.window and self.window.to(device, non_blocking=non_blocking)
+        return HistoryBatch(history, window)
+
+
+def observed_from(store: EventStore, as_of: int) -> int:
+    """Start of the observed time in microseconds: the 0.1 % quantile of the event times.
+
+    A quantile, so that one stray event of 1970 does not stretch the period.
+    """
+    step = max(1, store.n_events // 1_000_000)
+    times = np.asarray(store.times[::step])
+    times = times[times <= as_of]
+    if len(times) == 0:
+        message = "no event at or before the as-of time; pass a later --until"
+        raise FitError(message)
+    return int(np.quantile(times, 0.001))
+
+
+def is_held_out(store: EventStore, share: float) -> np.ndarray:
+    """Users kept out of the gradient steps, bool [n_users], by a stable hash of the id."""
+    digests = (
+        hashlib.blake2b(user.encode(), digest_size=4, person=b"validation").digest()
+        for user in store.user_ids()
+    )
+    numbers = np.fromiter((int.from_bytes(digest, "big") for digest in digests), dtype=np.uint32)
+    return numbers < share * 2**32
+
+
+def plan_histories(
+    store: EventStore, reader: SequenceReader, config: TrainConfig, *, as_of: int
+) -> Histories:
+    """Choose cuts inside the training period and the users who have a history before each.
+
+    Parameters
+    ----------
+    store, reader
+        The events.
+    config
+        Cuts, window and limits.
+    as_of
+        End of the training period in microseconds; no later event is read.
+
+    Returns
+    -------
+    Histories
+        At most ``config.max_histories``, in a stable order.
+
+    Raises
+    ------
+    FitError
+        If there is no event at or before `as_of`.
+    """
+    oldest = observed_from(store, as_of)
+    span = as_of - oldest
+    window = int((config.window_days or 0) * DAY_US) or int(
+        min(span * WINDOW_SHARE, MAX_WINDOW_DAYS * DAY_US)
+    )
+    first, last = oldest + int(span * FIRST_CUT_SHARE), as_of - window
+    if window <= 0 or last <= oldest:
+        cuts, window = [as_of], 0
+    else:
+        cuts = sorted({int(cut) for cut in np.linspace(min(first, last), last, config.n_cuts)})
+    everybody = np.arange(store.n_users)
+    starts = np.asarray(store.offsets[:-1])
+    columns = []
+    for cut in cuts:
+        ends, window_ends = reader.ends(everybody, cut), reader.ends(everybody, cut + window)
+        columns.append([everybody, starts, ends, window_ends, np.full(len(everybody), cut)])
+    users, begin, end, window_end, cut_of = np.concatenate(columns, axis=1)
+    enough = end - begin >= config.min_events
+    if enough.sum() < MIN_HISTORIES:
+        enough = end > begin
+    chosen = np.flatnonzero(enough)
+    if len(chosen) > config.max_histories:
+        generator = np.random.default_rng(config.seed)
+        chosen = np.sort(generator.choice(chosen, config.max_histories, replace=False))
+    held_out = is_held_out(store, config.validation_share)[users[chosen]]
+    return Histories(
+        users[chosen],
+        begin[chosen],
+        end[chosen],
+        window_end[chosen],
+        cut_of[chosen],
+        window / DAY_US,
+        held_out,
+    )
+
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """Limits of one batch.
+
+    Attributes
+    ----------
+    users, events
+        Greatest number of users, and of events unless one history alone is longer.
+    sequence_events
+        Length beyond which histories count as equally long: the recurrent layer reads no more.
+    """
+
+    users: int
+    events: int
+    sequence_events: int
+
+
+class HistoryBatches:
+    """Batches of histories of similar length, in an order that depends on seed and pass alone.
+
+    Parameters
+    ----------
+    reader
+        The events in the model's codes.
+    histories
+        What to learn from.
+    chosen
+        int64 rows of `histories` that take part.
+    sizes
+        Of a batch.
+    seed
+        Together with the pass it fixes the order; None keeps the order of length.
+    """
+
+    def __init__(
+        self,
+        reader: SequenceReader,
+        histories: Histories,
+        chosen: np.ndarray,
+        *,
+        sizes: BatchSizes,
+        seed: tuple[int, int] | None,
+    ) -> None:
+        self.reader, self.histories, self.sizes = reader, histories, sizes
+        self._plan = self._plan_batches(chosen, sizes, seed)
+
+    def _plan_batches(
+        self, chosen: np.ndarray, sizes: BatchSizes, seed: tuple[int, int] | None
+    ) -> list[np.ndarray]:
+        """Shuffle, sort each pool of batches by length, cut, and shuffle the batches."""
+        length = self.histories.ends - self.histories.starts
+        generator = None if seed is None else np.random.default_rng(seed)
+        order = chosen if generator is None else generator.permutation(chosen)
+        pool = len(order) if generator is None else sizes.users * POOL_BATCHES
+        batches = []
+        for start in range(0, len(order), max(pool, 1)):
+            rows = order[start : start + pool]
+            read = np.minimum(length[rows], sizes.sequence_events)
+            rows = rows[np.argsort(read, kind="stable")]
+            runs = split_by_budget(length[rows], sizes.events, sizes.users)
+            batches += [rows[run] for run in runs]
+        if generator is not None:
+            generator.shuffle(batches)
+        return batches
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __iter__(self) -> Iterator[HistoryBatch]:
+        for rows in self._plan:
+            yield self.read(rows)
+
+    def read(self, rows: np.ndarray) -> HistoryBatch:
+        """The histories of some rows as one batch."""
+        plan = self.histories
+        history = self.reader.between(plan.starts[rows], plan.ends[rows], plan.cuts[rows])
+        if plan.window_days == 0:
+            return HistoryBatch(history, None)
+        window = self.reader.between(plan.ends[rows], plan.window_ends[rows], plan.cuts[rows])
+        return HistoryBatch(history, window)
+
+    def padding_share(self) -> float:
+        """Share of the recurrent layer's steps that carry no event, in [0, 1]."""
+        plan = self.histories
+        lengths = np.minimum(plan.ends - plan.starts, self.sizes.sequence_events)
+        steps = sum(int(lengths[rows].max()) * len(rows) for rows in self._plan)
+        return 1 - sum(int(lengths[rows].sum()) for rows in self._plan) / max(steps, 1)

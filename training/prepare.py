@@ -1,0 +1,124 @@
+"""Everything of the network that needs no gradient: vocabulary, cuts, profile, number classes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from segmenter.events.store import EventStore
+
+from segmenter.autoencoder.decoder import GAP
+from segmenter.autoencoder.event_encoder import gaps_in_seconds
+from segmenter.autoencoder.forecast import window_targets
+from segmenter.autoencoder.likelihoods import NumberClasses, fit_number_classes
+from segmenter.autoencoder.model import SequenceAutoencoder
+from segmenter.autoencoder.profile_fit import fit_profile
+from segmenter.events.batches import EventBatch, SequenceReader
+from segmenter.events.vocabulary import fit_vocabulary
+from training.config import TrainConfig
+from training.data import BatchSizes, Histories, HistoryBatches, plan_histories
+
+MAX_PROFILE_USERS = 50_000
+"""Users on whom document frequencies, singular vectors and quantiles are fitted."""
+MAX_NUMBER_EVENTS = 500_000
+"""Events on which the classes of gaps and values are fitted."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network with fitted buffers and fresh weights, and what it is to learn from.
+
+    Attributes
+    ----------
+    model
+        Vocabulary, profile, base rates and scales are set; weights are random.
+    reader
+        The store in the model's codes.
+    histories
+        Histories and windows.
+    """
+
+    model: SequenceAutoencoder
+    reader: SequenceReader
+    histories: Histories
+
+    def training_batches(
+        self, sizes: BatchSizes, seed: tuple[int, int] | None = None
+    ) -> HistoryBatches:
+        """Batches of the users who take part in the gradient steps."""
+        chosen = np.flatnonzero(~self.histories.validation)
+        return HistoryBatches(self.reader, self.histories, chosen, sizes=sizes, seed=seed)
+
+    def validation_batches(self, sizes: BatchSizes) -> HistoryBatches:
+        """Batches of the held-out users, in order of length."""
+        chosen = np.flatnonzero(self.histories.validation)
+        return HistoryBatches(self.reader, self.histories, chosen, sizes=sizes, seed=None)
+
+
+def batch_sizes(config: TrainConfig, model: SequenceAutoencoder, *, users: int) -> BatchSizes:
+    """Limits of a batch of at most `users` users."""
+    return BatchSizes(users, config.batch_events, model.config.sequence_events)
+
+
+def prepare(store: EventStore, config: TrainConfig, *, as_of: int) -> Prepared:
+    """Fit what is counted rather than learned, on events at or before `as_of` alone.
+
+    Parameters
+    ----------
+    store
+        The events.
+    config
+        Settings.
+    as_of
+        End of the training period in microseconds.
+
+    Raises
+    ------
+    FitError
+        If no event lies in the training period.
+    """
+    vocabulary = fit_vocabulary(store, as_of=as_of, limits=config.limits)
+    reader = SequenceReader(store, vocabulary)
+    histories = plan_histories(store, reader, config, as_of=as_of)
+    sizes = config.autoencoder(histories.window_days or 1.0)
+    users = _profile_users(reader, config, as_of=as_of)
+
+    def full_histories() -> Iterator[EventBatch]:
+        batches = reader.batches(users, as_of=as_of, max_events=config.batch_events)
+        return (batch for _, batch in batches)
+
+    profile = fit_profile(full_histories, vocabulary, sizes, seed=config.seed)
+    numbers = _number_classes(full_histories, vocabulary.numeric)
+    model = SequenceAutoencoder(vocabulary, sizes, numbers=numbers, profile=profile)
+    prepared = Prepared(model, reader, histories)
+    if histories.window_days:
+        limits = batch_sizes(config, model, users=config.forecast_batch_users)
+        windows = (batch.window for batch in prepared.training_batches(limits))
+        model.forecast_heads.set_scales(
+            window_targets(window, vocabulary) for window in windows if window is not None
+        )
+    return prepared
+
+
+def _profile_users(reader: SequenceReader, config: TrainConfig, *, as_of: int) -> np.ndarray:
+    """Users with an event in the training period, at most `MAX_PROFILE_USERS`, in store order."""
+    everybody = np.arange(reader.store.n_users)
+    seen = reader.ends(everybody, as_of) > np.asarray(reader.store.offsets[:-1])
+    users = np.flatnonzero(seen)
+    if len(users) <= MAX_PROFILE_USERS:
+        return users
+    generator = np.random.default_rng(config.seed)
+    return np.sort(generator.choice(users, MAX_PROFILE_USERS, replace=False))
+
+
+def _number_classes(
+    histories: Callable[[], Iterator[EventBatch]], numeric: tuple[str, ...]
+) -> dict[str, NumberClasses]:
+    """Classes of the gap and of each numeric field, on an even sample of the events."""
+    collected: dict[str, list[np.ndarray]] = {name: [] for name in (GAP, *numeric)}
+    n_events = sum(len(batch.times) for batch in histories())
+    step = max(1, n_events // MAX_NUMBER_EVENTS)
+    for batch in histories():
+        collected[GAP].append(gaps_in_seconds(batch).numpy()[::step])
+        for name in numeric:
+            collected[name].append(batch.numbers[name].numpy()[::step])
+    return {name: fit_number_classes(np.concatenate(parts)) for name, parts in collected.items()}
