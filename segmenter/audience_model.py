@@ -91,17 +91,7 @@ class AudienceModel:
             float32 [n, embedding_dim], one row per user in the order given.
         """
         rows = np.arange(store.n_users) if users is None else users
-        reader = SequenceReader(store, self.network.vocabulary)
-        result = np.empty((len(rows), self.embedding_dim), dtype=np.float32)
-        done = 0
-        for places, batch in reader.batches(
-            rows, as_of=as_of, max_events=BATCH_EVENTS, max_users=BATCH_USERS
-        ):
-            result[places] = self.embed_batch(batch)
-            done += len(places)
-            if progress is not None:
-                progress(done, len(rows))
-        return result
+        return embed_users(self.network, store, rows, as_of=as_of, progress=progress)
 
     def batch_of(
         self,
@@ -114,9 +104,7 @@ class AudienceModel:
 
     def embed_batch(self, batch: EventBatch) -> np.ndarray:
         """Embeddings float32 [B, embedding_dim] of one batch."""
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            return self.network.encode(batch.to(device)).joined().cpu().numpy()
+        return embed_batch(self.network, batch)
 
     def assign(self, embeddings: np.ndarray) -> Assignment:
         """Segment, strength and second-best segment of each embedding.
@@ -175,3 +163,32 @@ class AudienceModel:
         except (KeyError, TypeError, RuntimeError) as error:
             message = f"{folder} holds parts that do not fit together: {error}"
             raise BundleError(message) from error
+
+
+def embed_batch(network: SequenceAutoencoder, batch: EventBatch) -> np.ndarray:
+    """Embeddings float32 [B, D] of one batch, computed where the network lives."""
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        return network.encode(batch.to(device)).joined().cpu().numpy()
+
+
+def embed_users(
+    network: SequenceAutoencoder,
+    store: EventStore,
+    users: np.ndarray,
+    *,
+    as_of: int,
+    progress: ProgressCallback | None = None,
+) -> np.ndarray:
+    """Embeddings float32 [n, D] of store rows, read in batches of similar length."""
+    reader = SequenceReader(store, network.vocabulary)
+    result = np.empty((len(users), network.embedding_dimensions), dtype=np.float32)
+    done = 0
+    for places, batch in reader.batches(
+        users, as_of=as_of, max_events=BATCH_EVENTS, max_users=BATCH_USERS
+    ):
+        result[places] = embed_batch(network, batch)
+        done += len(places)
+        if progress is not None:
+            progress(done, len(users))
+    return result
