@@ -1,0 +1,221 @@
+"""The model registry, read side: from what a person calls a model to a verified bundle folder.
+
+What writes versions lives in the training room.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segmenter.bundle import MANIFEST, read_manifest
+from segmenter.errors import BundleError, RegistryError
+from segmenter.mlflow_home import MlflowHome
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+DIGEST_TAG = "bundle.sha256"
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model that was found and whose bundle is the one that was registered.
+
+    Attributes
+    ----------
+    name
+        Registered name; of a plain folder, the folder's name.
+    version
+        Number of the registered version; None for a plain folder.
+    aliases
+        Aliases of the version, sorted.
+    folder
+        The bundle.
+    run_id
+        Run that made the version; None for a plain folder.
+    digest
+        SHA-256 identity of the bundle.
+    """
+
+    name: str
+    version: int | None
+    aliases: tuple[str, ...]
+    folder: Path
+    run_id: str | None
+    digest: str
+
+    @property
+    def label(self) -> str:
+        """What outputs are stamped with: ``name/3``, or the bundle's digest for a plain folder."""
+        return self.digest if self.version is None else f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A name in the registry.
+
+    Attributes
+    ----------
+    name
+        The name.
+    versions
+        Numbers of its versions, newest first.
+    aliases
+        Alias to version number.
+    """
+
+    name: str
+    versions: tuple[int, ...]
+    aliases: dict[str, int]
+
+
+def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
+    """Find a model and check that its bundle is the one that was registered.
+
+    Parameters
+    ----------
+    home
+        Where registered models live; not touched when `spec` is a folder.
+    spec
+        ``name@alias``, ``name/version``, or the folder of a bundle. None takes the champion of
+        the only registered model.
+
+    Returns
+    -------
+    ResolvedModel
+        The model and its bundle folder. The digest was compared with the manifest; the content
+        of each file is compared when the bundle is loaded.
+
+    Raises
+    ------
+    RegistryError
+        If there is no such model, version or alias, or its bundle is missing or another one; the
+        message lists what exists.
+    BundleError
+        If `spec` is a folder that is no bundle.
+    """
+    if spec is not None and _is_folder(spec):
+        folder = Path(spec).expanduser()
+        digest = read_manifest(folder)["digest"]
+        return ResolvedModel(folder.resolve().name, None, (), folder, None, digest)
+    client = home.client()
+    if spec is None:
+        spec = f"{_only_model(home, client)}@{CHAMPION}"
+    name, version = _find_version(home, client, spec)
+    return _verified(home, client.get_model_version(name, str(version)))
+
+
+def list_models(home: MlflowHome) -> tuple[RegisteredModel, ...]:
+    """Every registered model with its versions and aliases, sorted by name.
+
+    Raises
+    ------
+    RegistryError
+        If there is no usable home.
+    """
+    return _list_models(home.client())
+
+
+def aliases_of(client: Any, name: str, version: int) -> tuple[str, ...]:  # noqa: ANN401
+    """Aliases of a version, sorted.
+
+    The searches of MLflow answer without aliases (mlflow issue 16734); the model knows them.
+    """
+    aliases = client.get_registered_model(name).aliases
+    return tuple(sorted(alias for alias, number in aliases.items() if int(number) == version))
+
+
+def _list_models(client: Any) -> tuple[RegisteredModel, ...]:  # noqa: ANN401
+    names = sorted(model.name for model in _all_pages(client.search_registered_models))
+    models = []
+    for name in names:
+        found = _all_pages(client.search_model_versions, filter_string=f"name = '{name}'")
+        versions = sorted((int(version.version) for version in found), reverse=True)
+        aliases = client.get_registered_model(name).aliases
+        known = {alias: int(number) for alias, number in sorted(aliases.items())}
+        models.append(RegisteredModel(name, tuple(versions), known))
+    return tuple(models)
+
+
+def _all_pages(search: Any, **options: Any) -> list[Any]:  # noqa: ANN401
+    """Every result of one of MLflow's paged searches."""
+    results, token = [], None
+    while True:
+        page = search(page_token=token, **options)
+        results.extend(page)
+        token = page.token
+        if not token:
+            return results
+
+
+def _is_folder(spec: str) -> bool:
+    """Whether a person who writes `spec` means a folder."""
+    return spec.startswith((".", "/", "~")) or (Path(spec) / MANIFEST).is_file()
+
+
+def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
+    models = _list_models(client)
+    if len(models) == 1:
+        return models[0].name
+    message = (
+        f"choose a model with --model MODEL@ALIAS or MODEL/VERSION; {_inventory(home, models)}"
+    )
+    raise RegistryError(message)
+
+
+def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]:  # noqa: ANN401
+    """Name and version number that ``name@alias`` or ``name/version`` stands for."""
+    models = _list_models(client)
+    parts = re.fullmatch(r"(?P<name>[^@]+)@(?P<alias>[^@/]+)|(?P<other>.+)/(?P<number>\d+)", spec)
+    if parts:
+        name = parts["name"] or parts["other"]
+        model = next((model for model in models if model.name == name), None)
+        if model is not None and parts["alias"] in model.aliases:
+            return name, model.aliases[parts["alias"]]
+        if model is not None and parts["number"] and int(parts["number"]) in model.versions:
+            return name, int(parts["number"])
+    message = f"there is no model or bundle folder {spec}; {_inventory(home, models)}"
+    raise RegistryError(message)
+
+
+def _inventory(home: MlflowHome, models: tuple[RegisteredModel, ...]) -> str:
+    """What can be asked for instead."""
+    if not models:
+        return (
+            f"{home.path} holds no registered model: "
+            "train one with `segmenter train`, or pass the folder of a bundle"
+        )
+    choices = []
+    for model in models:
+        choices += [f"{model.name}@{alias}" for alias in model.aliases]
+        choices += [f"{model.name}/{number}" for number in model.versions[:5]]
+    return f"{home.path} holds {', '.join(choices)}"
+
+
+def _verified(home: MlflowHome, version: Any) -> ResolvedModel:  # noqa: ANN401
+    """The version's bundle, compared with the digest that was registered."""
+    client, label = home.client(), f"{version.name}/{version.version}"
+    place = Path(client.get_model_version_download_uri(version.name, version.version))
+    manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
+    registered = version.tags.get(DIGEST_TAG)
+    if registered is None or not manifests:
+        found = "its files are missing" if registered else f"it has no tag {DIGEST_TAG}"
+        message = (
+            f"model {label} cannot be used: {found} (looked in {place}); "
+            "choose another version, or train again"
+        )
+        raise RegistryError(message)
+    folder = manifests[0].parent
+    try:
+        digest = read_manifest(folder)["digest"]
+    except BundleError as error:
+        message = f"model {label} cannot be used: {error}"
+        raise RegistryError(message) from error
+    if digest != registered:
+        message = (
+            f"model {label} is not what was registered: its bundle has digest {digest[:12]}, "
+            f"registered was {registered[:12]}; choose another version, or train again"
+        )
+        raise RegistryError(message)
+    number = int(version.version)
+    aliases = aliases_of(client, version.name, number)
+    return ResolvedModel(version.name, number, aliases, folder, version.run_id, digest)
