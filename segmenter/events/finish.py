@@ -1,0 +1,151 @@
+"""The last pass over a new store: codes by frequency, vocabularies, summaries and digests.
+
+Every column is read once, a bounded number of events at a time, in store order, so that nothing
+here depends on how the rows came in.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from segmenter.events.build import Coding, ColumnWriter
+from segmenter.events.contract import Layout
+from segmenter.events.store import (
+    CONSENT_CODES,
+    FORMAT,
+    FORMAT_VERSION,
+    TIMES,
+    codes_file,
+    numbers_file,
+    vocabulary_file,
+)
+from segmenter.files import digest_of_file, digest_of_json
+
+CHUNK_EVENTS = 1 << 20
+SAMPLE_EVENTS = 1_000_000
+"""Quantiles come from an even sample of about so many events."""
+QUANTILES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
+
+
+def finish_store(
+    folder: Path, layout: Layout, *, coding: Coding, written: ColumnWriter
+) -> dict[str, Any]:
+    """Put final codes in place and describe the content.
+
+    Parameters
+    ----------
+    folder
+        The unfinished store.
+    layout
+        Fields of the log.
+    coding
+        The provisional codes.
+    written
+        What the second phase wrote; it must be closed.
+
+    Returns
+    -------
+    dict
+        The part of the manifest that says what the store holds. Fields without any value are
+        gone from the folder and named under ``empty``.
+    """
+    vocabulary_sizes = {}
+    for name in coding.names:
+        order = _frequency_order(name, coding, written.counts[name])
+        vocabulary_sizes[name] = len(order)
+        final = np.zeros(len(written.counts[name]), dtype="<i4")
+        final[order["code"].to_numpy()] = np.arange(1, len(order) + 1)
+        _translate(folder / codes_file(name), final)
+        if len(order):
+            _write_vocabulary(folder / vocabulary_file(name), order.select("value", "count"))
+    vocabulary_sizes |= written.sizes
+    summaries = {name: _summary(folder / numbers_file(name)) for name in layout.numeric}
+    empty = [name for name in layout.categorical if not vocabulary_sizes[name]]
+    empty += [name for name in layout.numeric if not summaries[name]["count"]]
+    for name in empty:
+        for file in (codes_file(name), numbers_file(name)):
+            (folder / file).unlink(missing_ok=True)
+    times = np.memmap(folder / TIMES, dtype="<i8", mode="r")
+    bounds = [(part.min(), part.max()) for part in _parts(times)]
+    files = _digests(folder)
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "digest": digest_of_json({name: said["sha256"] for name, said in files.items()}),
+        "n_users": written.n_users,
+        "n_events": written.n_events,
+        "categorical": [name for name in layout.categorical if name not in empty],
+        "numeric": [name for name in layout.numeric if name not in empty],
+        "has_consent": (folder / CONSENT_CODES).exists(),
+        "empty": empty,
+        "vocabulary_sizes": {name: n for name, n in vocabulary_sizes.items() if n},
+        "summaries": {name: said for name, said in summaries.items() if name not in empty},
+        "oldest": int(min(low for low, _ in bounds)),
+        "newest": int(max(high for _, high in bounds)),
+        "files": files,
+    }
+
+
+def _frequency_order(name: str, coding: Coding, counts: np.ndarray) -> pl.DataFrame:
+    """Provisional code, value and count of each value that occurs, in the final order."""
+    used = np.flatnonzero(counts[1:]) + 1
+    codes = pl.Series("code", used.astype(np.uint32))
+    values = coding.texts(name, codes).alias("value")
+    frame = pl.DataFrame([codes, values, pl.Series("count", counts[used])])
+    return frame.sort("count", "value", descending=[True, False])
+
+
+def _translate(path: Path, final: np.ndarray) -> None:
+    codes = np.memmap(path, dtype="<i4", mode="r+")
+    for part in _parts(codes):
+        part[:] = final[part]
+    codes.flush()
+
+
+def _parts(column: np.ndarray) -> list[np.ndarray]:
+    return [column[at : at + CHUNK_EVENTS] for at in range(0, len(column), CHUNK_EVENTS)]
+
+
+def _write_vocabulary(path: Path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(exist_ok=True)
+    frame.write_parquet(path, compression="zstd", row_group_size=CHUNK_EVENTS)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """Count, range, moments and quantiles of the values that are there."""
+    column = np.memmap(path, dtype="<f8", mode="r")
+    count, total, squares = 0, 0.0, 0.0
+    low, high = np.inf, -np.inf
+    for part in _parts(column):
+        values = part[~np.isnan(part)]
+        if len(values):
+            count += len(values)
+            total += float(values.sum())
+            squares += float(np.square(values).sum())
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if not count:
+        return {"count": 0}
+    sample = column[:: max(1, len(column) // SAMPLE_EVENTS)]
+    sample = sample[~np.isnan(sample)]
+    quantiles = np.quantile(sample, QUANTILES) if len(sample) else []
+    return {
+        "count": count,
+        "minimum": low,
+        "maximum": high,
+        "mean": total / count,
+        "standard_deviation": float(np.sqrt(max(0.0, squares / count - (total / count) ** 2))),
+        "quantiles": {str(q): float(at) for q, at in zip(QUANTILES, quantiles, strict=False)},
+    }
+
+
+def _digests(folder: Path) -> dict[str, Any]:
+    """Size and SHA-256 of every file of the content."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    inside = [(path.relative_to(folder).as_posix(), path) for path in paths]
+    return {
+        name: {"bytes": path.stat().st_size, "sha256": digest_of_file(path)}
+        for name, path in inside
+        if not name.startswith(("rejected/", "spill/"))
+    }

@@ -1,0 +1,125 @@
+"""The first phase of the store: rows on disk, grouped by the hash of their user.
+
+Every chunk of rows becomes one temporary file that is sorted by hash bucket, so that all rows of
+some users can be read back together while only a few chunks' worth of memory is in use.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+HASH = "<hash>"
+"""Internal column: stable hash of the user."""
+BUCKET_BITS = 10
+N_BUCKETS = 1 << BUCKET_BITS
+SEED = 0x9E3779B97F4A7C15
+MIX_WORD = 0xFF51AFD7ED558CCD
+MIX_END = 0xC4CEB9FE1A85EC53
+TAIL_MASKS = np.array([(1 << (8 * n_bytes)) - 1 for n_bytes in range(9)], dtype=np.uint64)
+
+
+def stable_hash(texts: pl.Series) -> np.ndarray:
+    """64-bit hash of each text's UTF-8 bytes, the same on every machine and version.
+
+    The bytes are taken eight at a time as little-endian words ``w``; from ``h = n_bytes * SEED``
+    each step is ``h = (h ^ w) * MIX_WORD; h ^= h >> 32``. It orders users and spreads them over
+    buckets; equality of users is always decided by their texts.
+
+    Parameters
+    ----------
+    texts
+        Strings without null.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint64 of shape ``(len(texts),)``.
+
+    References
+    ----------
+    Multiply-and-shift constants and final mix: A. Appleby, MurmurHash3 (``fmix64``), 2011;
+    ``SEED`` is the golden ratio of D. E. Knuth, The Art of Computer Programming 3, section 6.4.
+    """
+    starts, lengths, data = _bytes_of(texts)
+    windows = np.lib.stride_tricks.sliding_window_view(data, 8)
+    hashes = lengths.astype(np.uint64) * np.uint64(SEED)
+    for position in range(0, int(lengths.max(initial=0)), 8):
+        rows = np.flatnonzero(lengths > position)
+        words = windows[starts[rows] + position].view("<u8")[:, 0]
+        words &= TAIL_MASKS[np.minimum(lengths[rows] - position, 8)]
+        mixed = (hashes[rows] ^ words) * np.uint64(MIX_WORD)
+        hashes[rows] = mixed ^ (mixed >> np.uint64(32))
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= np.uint64(MIX_END)
+    return hashes ^ (hashes >> np.uint64(33))
+
+
+def _bytes_of(texts: pl.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start and length of each text in one byte array with eight spare bytes at its end."""
+    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets_buffer, data_buffer = array.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)
+    offsets = offsets[array.offset : array.offset + len(array) + 1]
+    data = np.zeros(offsets[-1] - offsets[0] + 8, dtype=np.uint8)
+    if data_buffer is not None:
+        data[:-8] = np.frombuffer(data_buffer, dtype=np.uint8)[offsets[0] : offsets[-1]]
+    return offsets[:-1] - offsets[0], np.diff(offsets), data
+
+
+class Spill:
+    """Rows on disk by hash bucket.
+
+    Parameters
+    ----------
+    folder
+        Where the temporary files go; it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._bounds: list[np.ndarray] = []
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Write a chunk of rows; they need a text column ``user``."""
+        if rows.is_empty():
+            return
+        hashes = stable_hash(rows["user"])
+        bucket = (hashes >> np.uint64(64 - BUCKET_BITS)).astype(np.uint16)
+        order = np.argsort(bucket, kind="stable")
+        sizes = np.bincount(bucket, minlength=N_BUCKETS)
+        table = rows.with_columns(pl.Series(HASH, hashes))[order].to_arrow(
+            compat_level=pl.CompatLevel.oldest()
+        )
+        path = self._path(len(self._bounds))
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_batch(table.combine_chunks().to_batches()[0])
+        self._bounds.append(np.concatenate([[0], np.cumsum(sizes)]))
+
+    def groups(self, max_rows: int) -> list[tuple[int, int]]:
+        """Ranges of buckets of at most `max_rows` rows, unless one bucket alone has more."""
+        sizes = np.diff(np.sum(self._bounds, axis=0))
+        ranges, start, rows = [], 0, 0
+        for bucket, size in enumerate(sizes.tolist()):
+            if rows and rows + size > max_rows:
+                ranges.append((start, bucket))
+                start, rows = bucket, 0
+            rows += size
+        return [*ranges, (start, N_BUCKETS)] if rows else ranges
+
+    def read(self, buckets: tuple[int, int]) -> pl.DataFrame:
+        """All rows of a range of buckets, in the order in which they were added in each bucket."""
+        return pl.concat(self._pieces(*buckets), rechunk=True)
+
+    def _pieces(self, first: int, last: int) -> Iterator[pl.DataFrame]:
+        for number, bounds in enumerate(self._bounds):
+            start, stop = int(bounds[first]), int(bounds[last])
+            with pa.memory_map(str(self._path(number))) as source:
+                batch = pa.ipc.open_file(source).get_batch(0).slice(start, stop - start)
+                yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.arrow"
