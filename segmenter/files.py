@@ -4,6 +4,7 @@ What lives here: atomic files and folders, digests, canonical JSON. What is writ
 here.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -58,7 +59,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         The empty temporary folder to fill. It is removed when the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         if not _is_running(leftover.name.split(".")[-2]):
             shutil.rmtree(leftover, ignore_errors=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -77,7 +78,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _is_running(pid: str) -> bool:
-    """Whether a process of that number lives on this machine."""
+    """Whether another process of that number lives on this machine.
+
+    Our own number on a left-over is that of a killed writer: in a container every run may bear
+    the same one.
+    """
+    if pid == str(os.getpid()):
+        return False
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):
