@@ -114,7 +114,7 @@ def clean_rows(raw: pl.DataFrame, layout: Layout, rules: CleaningRules) -> Clean
         REASON
     )
     reason = rows.select(reasons).to_series()
-    rejected = _as_text(raw, layout).with_columns(reason).head(0)
+    rejected = _as_text(raw.head(0), layout).with_columns(reason.head(0))
     if reason.null_count() < len(rows):
         unusable = reason.is_not_null()
         rejected = _as_text(raw.filter(unusable), layout).with_columns(reason.drop_nulls())

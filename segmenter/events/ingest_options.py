@@ -43,7 +43,7 @@ class IngestOptions:
     keep_duplicates: bool = False
     now: int | None = None
     chunk_rows: int = 500_000
-    group_rows: int = 600_000
+    group_rows: int = 300_000
 
     def check(self) -> None:
         """Refuse impossible options.

@@ -52,16 +52,35 @@ def sort_rows(rows: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         The rows in store order with the number of their user.
     """
-    keys = [rows["time"].to_numpy(), rows[HASH].to_numpy()]
-    if "seq" in rows.columns:
-        keys.insert(0, rows["seq"].fill_null(LAST).to_numpy())
-    ordered = rows[np.lexsort(keys)]
+    keys = ["time", "seq"] if "seq" in rows.columns else ["time"]
+    ordered = rows[_radix_order(rows[HASH].to_numpy(), np.arange(len(rows)))]
+    if not _is_sorted(ordered, keys):
+        within = np.lexsort([rows[key].fill_null(LAST).to_numpy() for key in reversed(keys)])
+        ordered = rows[_radix_order(rows[HASH].to_numpy(), within)]
     other_user = _differs(ordered["user"])
     if (other_user & ~_differs(ordered[HASH])).any():
-        seq = ["seq"] if "seq" in rows.columns else []
-        ordered = rows.sort(HASH, "user", "time", *seq, nulls_last=True, maintain_order=True)
+        ordered = rows.sort(HASH, "user", *keys, nulls_last=True, maintain_order=True)
         other_user = _differs(ordered["user"])
     return ordered.with_columns(pl.Series(USER, np.cumsum(other_user) - 1))
+
+
+def _radix_order(hashes: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Rows by hash, equal ones as in `order`; linear in the number of rows."""
+    for shift in (0, 16, 32, 48):
+        digits = (hashes >> np.uint64(shift)).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order
+
+
+def _is_sorted(rows: pl.DataFrame, keys: list[str]) -> bool:
+    """Whether rows of one hash follow each other by the keys; ties count as sorted."""
+    tied = ~_differs(rows[HASH])[1:]
+    for key in keys:
+        values = rows[key].fill_null(LAST).to_numpy()
+        if (tied & (values[1:] < values[:-1])).any():
+            return False
+        tied &= values[1:] == values[:-1]
+    return True
 
 
 def _differs(column: pl.Series) -> np.ndarray:
@@ -111,10 +130,24 @@ def group_numbers(rows: pl.DataFrame, name: str) -> tuple[np.ndarray, pl.DataFra
     tuple
         int64 [len(rows)], 1, 2, ... and 0 for missing; and a frame of value and count.
     """
-    first = rows.select(pl.int_range(pl.len()).first().over(USER, name)).to_series().to_numpy()
-    opens = (first == np.arange(len(rows))) & rows[name].is_not_null().to_numpy()
-    codes = np.where(rows[name].is_null().to_numpy(), 0, np.cumsum(opens)[first])
-    counts = np.bincount(codes, minlength=int(opens.sum()) + 1)[1:]
-    return codes, pl.DataFrame(
-        [rows[name].filter(pl.Series(opens)).alias("value"), pl.Series("count", counts)]
+    users = rows[USER].to_numpy()
+    opens_run = _differs(rows[name].fill_null(""))
+    opens_run[1:] |= users[1:] != users[:-1]
+    starts = np.flatnonzero(opens_run)
+    runs = rows.select(USER, name)[starts]
+    pairs = pl.struct(USER, name)
+    runs = runs.select(
+        USER, name, first=pl.col(name).is_not_null() & pairs.is_first_distinct()
+    ).with_columns(code=pl.col("first").cum_sum())
+    known = runs.filter("first")
+    if len(known) + runs[name].null_count() < len(runs):
+        again = runs.select(USER, name).join(
+            known.drop("first"), on=[USER, name], how="left", maintain_order="left"
+        )
+        runs = runs.with_columns(again["code"])
+    code_of_run = runs.select(pl.when(pl.col(name).is_null()).then(0).otherwise("code"))
+    codes = np.repeat(
+        code_of_run.to_series().to_numpy().astype(np.int64), np.diff(starts, append=len(rows))
     )
+    counts = np.bincount(codes, minlength=len(known) + 1)[1:]
+    return codes, pl.DataFrame({"value": known[name], "count": counts})

@@ -28,7 +28,7 @@ class TableWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._waiting: list[pl.DataFrame] = []
+        self._waiting: list[pa.Table] = []
         self._n_waiting = 0
         self._writer: pq.ParquetWriter | pa.ipc.RecordBatchFileWriter | None = None
 
@@ -42,29 +42,32 @@ class TableWriter:
         trace: TracebackType | None,
     ) -> None:
         if kind is None and self._n_waiting:
-            self._write(pl.concat(self._waiting, rechunk=True))
+            self._write(pa.concat_tables(self._waiting))
         if self._writer is not None:
             self._writer.close()
 
     def add(self, rows: pl.DataFrame) -> None:
         """Append rows; all calls must pass the same columns."""
-        self._waiting.append(rows)
+        # Arrow's older text layout copies the texts: polars rows would keep everything alive
+        # that they were filtered from.
+        self._waiting.append(rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
         self._n_waiting += len(rows)
         if self._n_waiting < ROWS_PER_GROUP:
             return
-        together = pl.concat(self._waiting, rechunk=True)
+        together = pa.concat_tables(self._waiting)
         n_ready = len(together) // ROWS_PER_GROUP * ROWS_PER_GROUP
-        self._write(together.head(n_ready))
-        self._waiting = [together.tail(len(together) - n_ready)]
-        self._n_waiting = len(self._waiting[0])
+        self._write(together.slice(0, n_ready))
+        self._waiting = [together.slice(n_ready)]
+        self._n_waiting -= n_ready
 
-    def _write(self, rows: pl.DataFrame) -> None:
-        table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    def _write(self, table: pa.Table) -> None:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._path.suffix == ".arrow":
                 self._writer = pa.ipc.new_file(str(self._path), table.schema)
             else:
-                self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+                self._writer = pq.ParquetWriter(
+                    self._path, table.schema, compression="zstd", use_dictionary=False
+                )
         for start in range(0, len(table), ROWS_PER_GROUP):
             self._writer.write_table(table.slice(start, ROWS_PER_GROUP).combine_chunks())

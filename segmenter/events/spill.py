@@ -18,6 +18,8 @@ N_BUCKETS = 1 << BUCKET_BITS
 SEED = 0x9E3779B97F4A7C15
 MIX_WORD = 0xFF51AFD7ED558CCD
 MIX_END = 0xC4CEB9FE1A85EC53
+HASH_ROWS = 32_768
+"""Texts hashed at a time, so that the work stays in the cache."""
 TAIL_MASKS = np.array([(1 << (8 * n_bytes)) - 1 for n_bytes in range(9)], dtype=np.uint64)
 
 
@@ -43,7 +45,14 @@ def stable_hash(texts: pl.Series) -> np.ndarray:
     Multiply-and-shift constants and final mix: A. Appleby, MurmurHash3 (``fmix64``), 2011;
     ``SEED`` is the golden ratio of D. E. Knuth, The Art of Computer Programming 3, section 6.4.
     """
-    starts, lengths, data = _bytes_of(texts)
+    hashes = np.empty(len(texts), dtype=np.uint64)
+    for start in range(0, len(texts), HASH_ROWS):
+        part = texts[start : start + HASH_ROWS]
+        hashes[start : start + len(part)] = _hash_block(*_bytes_of(part))
+    return hashes
+
+
+def _hash_block(starts: np.ndarray, lengths: np.ndarray, data: np.ndarray) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(data, 8)
     hashes = lengths.astype(np.uint64) * np.uint64(SEED)
     for position in range(0, int(lengths.max(initial=0)), 8):
