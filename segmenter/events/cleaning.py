@@ -129,7 +129,7 @@ def _typed(column: pl.Series, name: str, rules: CleaningRules) -> pl.Series:
     if name == "time":
         return to_microseconds(column, timezone=rules.timezone, time_unit=rules.time_unit)
     if name == "seq":
-        return _number(column, name).cast(pl.Int64, strict=False)
+        return _whole_number(column)
     if name == "consent":
         words = text_of(column).str.strip_chars().str.to_lowercase()
         return words.replace_strict(CONSENT_WORDS, default=0, return_dtype=pl.Int8)
@@ -173,6 +173,14 @@ def _number(column: pl.Series, name: str) -> pl.Series:
         raise ColumnError(_no_number_message(column, name))
     # NaN is how many programs write a missing number; -0.0 and 0.0 are one value.
     return numbers.fill_nan(None) + 0.0
+
+
+def _whole_number(column: pl.Series) -> pl.Series:
+    """Int64 of a column, exact where it is written as a whole number; null where there is none."""
+    numbers = _number(column, "seq").cast(pl.Int64, strict=False)
+    if column.dtype == pl.String:
+        column = column.str.strip_chars()
+    return column.cast(pl.Int64, strict=False).fill_null(numbers)
 
 
 def _no_number_message(column: pl.Series, name: str) -> str:

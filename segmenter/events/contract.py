@@ -158,19 +158,16 @@ def choose_columns(
     taken = dict(mapping.columns)
     for name, column in taken.items():
         _check_exists(column, columns, option=f"--{name}")
-    free = [column for column in columns if column not in taken.values()]
-    chosen = {
-        name: taken.get(name) or _fitting_column(name, free)
-        for name in FIELDS
-        if name in taken or _fitting_column(name, free)
-    }
+    extras = dict(_read_extra(extra, columns) for extra in mapping.extras)
+    _check_single_use([*taken.items(), *(("extra", name) for name in extras)])
+    free = [column for column in columns if column not in {*taken.values(), *extras}]
+    found = {name: taken.get(name) or _fitting_column(name, free) for name in FIELDS}
+    chosen = {name: column for name, column in found.items() if column is not None}
     for name in REQUIRED:
         if name not in chosen:
-            raise ColumnError(_missing_message(name, columns, used=chosen.values()))
-    kinds = _choose_extras(columns, mapping.extras, used=chosen, kind_of=kind_of)
-    _check_single_use(taken)
-    ordered = {name: str(chosen[name]) for name in FIELDS if name in chosen}
-    ordered |= {name: name for name in kinds}
+            raise ColumnError(_missing_message(name, columns, used=set(chosen.values())))
+    kinds = {name: said or kind_of[name] for name, said in extras.items()}
+    ordered = chosen | {name: name for name in kinds}
     ignored = tuple(column for column in columns if column not in ordered.values())
     return Layout(ordered, kinds, ignored)
 
@@ -191,63 +188,47 @@ def _check_exists(column: str, columns: Sequence[str], *, option: str) -> None:
     raise ColumnError(message)
 
 
-def _check_single_use(taken: Mapping[str, str]) -> None:
-    for name, column in taken.items():
-        others = [other for other, its in taken.items() if its == column and other != name]
-        if others:
+def _check_single_use(taken: Sequence[tuple[str, str]]) -> None:
+    owner: dict[str, str] = {}
+    for name, column in taken:
+        if column in owner:
             message = (
-                f"column {column} is named for both --{name} and --{others[0]}; name it for one"
+                f"column {column} is named for both --{owner[column]} and --{name}; "
+                "name it for one of them"
             )
             raise ColumnError(message)
+        owner[column] = name
 
 
 def _fitting_column(name: str, free: Sequence[str]) -> str | None:
     """The column for a field by its name alone, or None."""
-    for exact in (name, None):
-        fitting = [
-            column
-            for column in free
-            if column == exact or (exact is None and plain_name(column) in (name, *ALIASES[name]))
-        ]
-        if len(fitting) > 1:
-            message = (
-                f"columns {_listed(fitting)} could each be the {name}; "
-                f"choose one, for example --{name} {_quoted(fitting[0])}"
-            )
-            raise ColumnError(message)
-        if fitting:
-            return fitting[0]
-    return None
+    if name in free:
+        return name
+    fitting = [column for column in free if plain_name(column) in (name, *ALIASES[name])]
+    if len(fitting) > 1:
+        message = (
+            f"columns {_listed(fitting)} could each be the {name}; "
+            f"choose one, for example --{name} {_quoted(fitting[0])}"
+        )
+        raise ColumnError(message)
+    return fitting[0] if fitting else None
 
 
-def _choose_extras(
-    columns: Sequence[str],
-    extras: Sequence[str],
-    *,
-    used: Mapping[str, str | None],
-    kind_of: Mapping[str, Kind],
-) -> dict[str, Kind]:
-    kinds: dict[str, Kind] = {}
-    for extra in extras:
-        name, _, said = extra.rpartition(":")
-        if said not in ("text", "number") or extra in columns:
-            name, said = extra, ""
-        _check_exists(name, columns, option="--extra")
-        purpose = next((purpose for purpose, column in used.items() if column == name), None)
-        if purpose or name in FIELDS or name in kinds:
-            message = f"--extra {name}: that column or name already serves as {purpose or name}"
-            raise ColumnError(message)
-        kinds[name] = _as_kind(said) or kind_of[name]
-    return kinds
+def _read_extra(extra: str, columns: Sequence[str]) -> tuple[str, Kind | None]:
+    """Column and kind of ``name``, ``name:text`` or ``name:number``."""
+    name, _, said = extra.rpartition(":")
+    kind: Kind | None = "text" if said == "text" else "number" if said == "number" else None
+    if kind is None or extra in columns:
+        name, kind = extra, None
+    _check_exists(name, columns, option="--extra")
+    if name in FIELDS:
+        message = f"--extra {name}: the contract has a field of that name; pass --{name} {name}"
+        raise ColumnError(message)
+    return name, kind
 
 
-def _as_kind(said: str) -> Kind | None:
-    return "text" if said == "text" else "number" if said == "number" else None
-
-
-def _missing_message(name: str, columns: Sequence[str], *, used: Iterable[str | None]) -> str:
-    spoken_for = set(used)
-    free = [column for column in columns if column not in spoken_for]
+def _missing_message(name: str, columns: Sequence[str], *, used: set[str]) -> str:
+    free = [column for column in columns if column not in used]
     article = "an" if name[0] in "aeio" else "a"
     return (
         f"event log must have {article} {name} column; found columns {_listed(columns)}; "

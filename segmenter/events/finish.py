@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segmenter.clock import iso
 from segmenter.events.build import Coding, ColumnWriter
 from segmenter.events.contract import Layout
 from segmenter.events.store import (
@@ -82,8 +83,8 @@ def finish_store(
         "empty": empty,
         "vocabulary_sizes": {name: n for name, n in vocabulary_sizes.items() if n},
         "summaries": {name: said for name, said in summaries.items() if name not in empty},
-        "oldest": int(min(low for low, _ in bounds)),
-        "newest": int(max(high for _, high in bounds)),
+        "oldest": iso(int(min(low for low, _ in bounds))),
+        "newest": iso(int(max(high for _, high in bounds))),
         "files": files,
     }
 

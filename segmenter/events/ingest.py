@@ -12,7 +12,7 @@ from segmenter.events.contract import ColumnMapping
 from segmenter.events.ingest_options import IngestOptions
 from segmenter.events.source_format import ReadOptions
 from segmenter.events.sources import EventLog, open_log
-from segmenter.events.store import MANIFEST, EventStore, read_manifest
+from segmenter.events.store import FORMAT_VERSION, MANIFEST, EventStore, read_manifest
 from segmenter.files import atomic_folder, write_json
 from segmenter.terminal import ProgressCallback
 
@@ -124,20 +124,24 @@ def ingest(
     ConfigError
         If an option is impossible.
     OutputError
-        If `store` is a folder of something else.
+        If `store` is a folder of something else, or cannot be written.
     """
     mapping, options = mapping or ColumnMapping(), options or IngestOptions()
     options.check()
     _check_place(store)
-    log = open_log(sources, mapping, options=ReadOptions(options.delimiter))
+    log = open_log(sources, mapping, options=ReadOptions(options.delimiter), outside=store)
     origin = _origin(log, options)
     previous = _up_to_date(store, origin)
     if previous is not None:
         return IngestReport.of(store, previous, reused=True)
-    with atomic_folder(store) as temporary:
-        manifest = assemble(temporary, log, options, progress=progress)
-        manifest["log"] |= origin
-        write_json(temporary / MANIFEST, manifest)
+    try:
+        with atomic_folder(store) as temporary:
+            manifest = assemble(temporary, log, options, progress=progress)
+            manifest["log"] |= origin
+            write_json(temporary / MANIFEST, manifest)
+    except OSError as error:
+        message = f"cannot write the event store {store}: {error}"
+        raise OutputError(message) from error
     return IngestReport.of(store, manifest, reused=False)
 
 
@@ -148,9 +152,7 @@ def _check_place(store: Path) -> None:
     try:
         read_manifest(store)
     except StoreError as error:
-        if (store / MANIFEST).exists() and store.is_dir():
-            return
-        message = f"{store} exists and is no event store; pass another --store"
+        message = f"{store} exists and is no event store that may be replaced: {error}"
         raise OutputError(message) from error
 
 
@@ -172,5 +174,6 @@ def _up_to_date(store: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
     except StoreError:
         return None
     same = all(manifest["log"].get(name) == said for name, said in origin.items())
-    # What was in the future then may have become usable.
+    same = same and manifest["format_version"] == FORMAT_VERSION
+    # What lay in the future then may have become usable.
     return manifest if same and FUTURE not in manifest["log"]["rejected"] else None

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from segmenter.clock import iso
 from segmenter.errors import ConfigError
 from segmenter.events.cleaning import CleaningRules
 from segmenter.events.times import TIME_UNITS, check_timezone
@@ -66,7 +67,7 @@ class IngestOptions:
         plain = asdict(self)
         for name in ("now", "chunk_rows", "group_rows"):
             del plain[name]
-        return plain
+        return plain | {"until": None if self.until is None else iso(self.until)}
 
     def rules(self) -> CleaningRules:
         """What decides whether a row can be used."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS_PER_GROUP = 65_536
+PARQUET = {"compression": "zstd", "use_dictionary": False}
 
 
 class TableWriter:
@@ -66,8 +67,6 @@ class TableWriter:
             if self._path.suffix == ".arrow":
                 self._writer = pa.ipc.new_file(str(self._path), table.schema)
             else:
-                self._writer = pq.ParquetWriter(
-                    self._path, table.schema, compression="zstd", use_dictionary=False
-                )
+                self._writer = pq.ParquetWriter(self._path, table.schema, **PARQUET)
         for start in range(0, len(table), ROWS_PER_GROUP):
             self._writer.write_table(table.slice(start, ROWS_PER_GROUP).combine_chunks())

@@ -19,6 +19,8 @@ from segmenter.events.source_format import Chunk, ReadOptions, SourceFormat
 from segmenter.files import digest_of_file
 
 FORMATS = (PARQUET, CSV, JSON_LINES)
+LEADING_ZERO = r"^[+-]?0\d"
+"""How ids and postal codes begin, but no number."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,13 @@ class EventLog:
             yield replace(chunk, rows=chunk.rows.select(named))
 
 
-def open_log(sources: Sequence[Path], mapping: ColumnMapping, *, options: ReadOptions) -> EventLog:
+def open_log(
+    sources: Sequence[Path],
+    mapping: ColumnMapping,
+    *,
+    options: ReadOptions,
+    outside: Path | None = None,
+) -> EventLog:
     """Look at every file and choose the columns, before anything is read in full.
 
     Parameters
@@ -80,6 +88,8 @@ def open_log(sources: Sequence[Path], mapping: ColumnMapping, *, options: ReadOp
         What the caller says about columns.
     options
         How files are read.
+    outside
+        A folder that is no part of any source folder: the store, which may stand in one.
 
     Returns
     -------
@@ -93,27 +103,34 @@ def open_log(sources: Sequence[Path], mapping: ColumnMapping, *, options: ReadOp
     ColumnError
         If the columns do not fit the contract, or differ between files.
     """
-    paths = find_files(sources)
-    found = [format_of(path) for path in paths]
-    for path, its in zip(paths, found, strict=True):
-        if its is not found[0]:
+    paths = find_files(sources, outside=outside)
+    source_format = _common_format(paths)
+    looks = {path: _look(path, source_format, options) for path in paths}
+    kinds = {name: kind for look in reversed(looks.values()) for name, kind in look.kinds.items()}
+    columns = list(dict.fromkeys(name for look in looks.values() for name in look.kinds))
+    layout = choose_columns(columns, mapping, kind_of=kinds)
+    _check_looks(looks, layout, open_ended=source_format.open_ended)
+    files = [SourceFile(path, path.stat().st_size, digest_of_file(path)) for path in paths]
+    return EventLog(tuple(files), source_format, layout, options)
+
+
+def _common_format(paths: Sequence[Path]) -> SourceFormat:
+    first = format_of(paths[0])
+    for path in paths:
+        its = format_of(path)
+        if its is not first:
             message = (
-                f"{paths[0]} is {found[0].name} and {path} is {its.name}; "
+                f"{paths[0]} is {first.name} and {path} is {its.name}; "
                 "ingest files of one format at a time"
             )
             raise SourceError(message)
-    heads = {path: found[0].head(path, options) for path in paths}
-    looks = [look for head in heads.values() for look in _kinds(head, found[0])]
-    kinds = dict(reversed(looks))
-    columns = list(dict.fromkeys(name for head in heads.values() for name in head.columns))
-    layout = choose_columns(columns, mapping, kind_of=kinds)
-    _check_heads(heads, found[0], layout)
-    files = [SourceFile(path, path.stat().st_size, digest_of_file(path)) for path in paths]
-    return EventLog(tuple(files), found[0], layout, options)
+    return first
 
 
-def find_files(sources: Sequence[Path]) -> list[Path]:
+def find_files(sources: Sequence[Path], *, outside: Path | None = None) -> list[Path]:
     """Every event file that the sources name, without repetition, folders sorted by path.
+
+    Hidden files and folders are passed over, and so is what lies under `outside`.
 
     Raises
     ------
@@ -126,7 +143,7 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for source in sources:
         if source.is_dir():
-            files += _files_of_folder(source)
+            files += _files_of_folder(source, outside)
         elif source.exists():
             files.append(source)
         else:
@@ -135,11 +152,13 @@ def find_files(sources: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _files_of_folder(folder: Path) -> list[Path]:
+def _files_of_folder(folder: Path, outside: Path | None) -> list[Path]:
     present = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+        and not (outside and path.resolve().is_relative_to(outside.resolve()))
     )
     files = [path for path in present if _format_or_none(path)]
     if not files:
@@ -177,35 +196,47 @@ def _endings() -> str:
     return ", ".join(suffix for one in FORMATS for suffix in one.suffixes)
 
 
-def _kinds(head: pl.DataFrame, source_format: SourceFormat) -> Iterator[tuple[str, Kind]]:
-    """How each column would be read as an extra: by its type, or in text formats by its look."""
-    for column in head:
-        if column.dtype.is_numeric():
-            yield column.name, "number"
-        elif source_format.typed or column.null_count() == len(column):
-            yield column.name, "text"
-        else:
-            numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
-            looks = numbers.null_count() == column.null_count()
-            yield column.name, "number" if looks else "text"
+@dataclass(frozen=True)
+class _Look:
+    """What the first rows of a file say: how each column would be read as an extra, and types."""
+
+    kinds: dict[str, Kind]
+    types: dict[str, pl.DataType]
 
 
-def _check_heads(heads: Mapping[Path, pl.DataFrame], log: SourceFormat, layout: Layout) -> None:
+def _look(path: Path, source_format: SourceFormat, options: ReadOptions) -> _Look:
+    head = source_format.head(path, options)
+    kinds = {column.name: _kind_of(column, typed=source_format.typed) for column in head}
+    return _Look(kinds, dict(head.schema))
+
+
+def _kind_of(column: pl.Series, *, typed: bool) -> Kind:
+    """A column's kind by its type; in a format without types, by how its values look."""
+    if column.dtype.is_numeric():
+        return "number"
+    if typed or column.null_count() == len(column):
+        return "text"
+    texts = column.drop_nulls().str.strip_chars()
+    are_numbers = texts.cast(pl.Float64, strict=False).is_not_null().all()
+    return "number" if are_numbers and not texts.str.contains(LEADING_ZERO).any() else "text"
+
+
+def _check_looks(looks: Mapping[Path, _Look], layout: Layout, *, open_ended: bool) -> None:
     """Refuse columns that some files lack, and columns of nested values."""
-    for path, head in heads.items():
+    for path, look in looks.items():
         for name, column in layout.columns.items():
-            if column in head.columns:
-                _check_plain(head.schema[column], path, f"column {column} for the {name}")
-            elif not log.open_ended:
-                other = next(path for path, head in heads.items() if column in head.columns)
+            if column not in look.types:
+                if open_ended:
+                    continue
+                other = next(other for other, its in looks.items() if column in its.types)
                 message = (
                     f"{path} has no column {column}, which {other} has; "
                     "files of one ingest must share the columns that are used"
                 )
                 raise ColumnError(message)
-
-
-def _check_plain(kind: pl.DataType, path: Path, what: str) -> None:
-    if kind.is_nested():
-        message = f"{what} of {path} holds {kind} values; flatten it to plain values first"
-        raise ColumnError(message)
+            if look.types[column].is_nested():
+                message = (
+                    f"column {column} of {path} holds {look.types[column]} values; "
+                    f"the {name} must be a plain value: flatten it first"
+                )
+                raise ColumnError(message)

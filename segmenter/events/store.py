@@ -23,6 +23,7 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
+from segmenter.clock import parse_time
 from segmenter.errors import StoreError
 from segmenter.events.cleaning import CONSENT
 from segmenter.files import digest_of_file
@@ -75,8 +76,9 @@ class EventStore:
         Fields with codes and a vocabulary: ``event`` always.
     numeric
         Fields with numbers.
-    newest
-        Time of the newest event, in microseconds since the epoch; the default as-of time.
+    oldest, newest
+        Times of the first and the last event, in microseconds since the epoch; the newest is the
+        default as-of time.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
@@ -87,8 +89,8 @@ class EventStore:
         self.n_events: int = manifest["n_events"]
         self.categorical: tuple[str, ...] = tuple(manifest["categorical"])
         self.numeric: tuple[str, ...] = tuple(manifest["numeric"])
-        self.oldest: int = manifest["oldest"]
-        self.newest: int = manifest["newest"]
+        self.oldest: int = parse_time(manifest["oldest"], option="oldest")
+        self.newest: int = parse_time(manifest["newest"], option="newest")
 
     @classmethod
     def open(cls, path: Path) -> "EventStore":

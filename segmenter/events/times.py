@@ -6,7 +6,6 @@ decided by the caller.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -52,37 +51,6 @@ def check_timezone(name: str) -> None:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         message = f"unknown time zone {name!r}; pass --timezone with a name like Europe/Paris"
         raise ConfigError(message) from error
-
-
-def parse_time(text: str, *, timezone: str = "UTC") -> int:
-    """Microseconds since the epoch of one time as a person writes it.
-
-    Parameters
-    ----------
-    text
-        ISO 8601 or an epoch number.
-    timezone
-        Where a time without zone was measured.
-
-    Raises
-    ------
-    ConfigError
-        If `text` is no such time.
-    """
-    found = to_microseconds(pl.Series([text]), timezone=timezone)[0]
-    if found is None:
-        message = (
-            f"cannot read the time {text!r}; write it like 2024-12-31 or 2024-12-31T23:59:00Z"
-        )
-        raise ConfigError(message)
-    return int(found)
-
-
-def to_iso(microseconds: int) -> str:
-    """ISO 8601 text with Z of a time in microseconds since the epoch."""
-    moment = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
-    fraction = f".{microseconds % 1_000_000:06d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def to_microseconds(
