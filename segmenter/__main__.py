@@ -24,7 +24,7 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    training.cli.register(app)
+    training.cli.register(app, score_everybody=serving.cli.score_everybody)
     serving.cli.register(app)
     return app
 

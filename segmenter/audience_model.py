@@ -5,7 +5,7 @@ training room; here nothing is learned.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,21 @@ class AudienceModel:
         """
         return self.assigner.assign(self.projection(embeddings))
 
-    def save(self, folder: Path) -> "AudienceModel":
-        """Write the model as a bundle, atomically; returns the model with its digest."""
+    def save(self, folder: Path, *, documents: Mapping[str, Any] | None = None) -> "AudienceModel":
+        """Write the model as a bundle, atomically.
+
+        Parameters
+        ----------
+        folder
+            Where it shall stand; an older bundle there is replaced.
+        documents
+            Further JSON values to keep with the model, such as its report; `load` ignores them.
+
+        Returns
+        -------
+        AudienceModel
+            The same model with its digest.
+        """
         weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
         digest = write_bundle(
             folder,
@@ -125,6 +138,7 @@ class AudienceModel:
                 "network": self.network.description(),
                 "segments": [segment.to_json() for segment in self.segments],
                 "training": self.training,
+                **(documents or {}),
             },
             arrays={
                 "weights": weights,
@@ -132,9 +146,7 @@ class AudienceModel:
                 "assigner": self.assigner.arrays(),
             },
         )
-        return AudienceModel(
-            self.network, self.projection, self.assigner, self.segments, self.training, digest
-        )
+        return replace(self, digest=digest)
 
     @classmethod
     def load(cls, folder: Path) -> "AudienceModel":
@@ -152,7 +164,7 @@ class AudienceModel:
             network.load_state_dict(
                 {name: torch.from_numpy(array) for name, array in weights.items()}
             )
-            return cls(
+            model = cls(
                 network.eval(),
                 Projection(**content.arrays["projection"]),
                 VoteAssigner.from_arrays(content.arrays["assigner"]),
@@ -160,9 +172,22 @@ class AudienceModel:
                 content.documents["training"],
                 content.digest,
             )
-        except (KeyError, TypeError, RuntimeError) as error:
+            model._check_parts()
+        except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
             message = f"{folder} holds parts that do not fit together: {error}"
             raise BundleError(message) from error
+        return model
+
+    def _check_parts(self) -> None:
+        """Refuse what each part accepts alone and what would fail at the first user."""
+        described = {segment.id for segment in self.segments}
+        if not set(self.assigner.segment_ids.tolist()) <= described:
+            message = (
+                f"the assigner knows segments {self.assigner.segment_ids.tolist()}, "
+                f"the segment table {sorted(described)}"
+            )
+            raise ValueError(message)
+        self.assign(np.zeros((1, self.embedding_dim), dtype=np.float32))
 
 
 def embed_batch(network: SequenceAutoencoder, batch: EventBatch) -> np.ndarray:

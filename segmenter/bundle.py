@@ -66,7 +66,8 @@ def write_bundle(
         for stem, value in documents.items():
             write_json(temporary / f"{stem}.json", value)
         for stem, named in arrays.items():
-            plain = {name: np.ascontiguousarray(array) for name, array in named.items()}
+            # Not ascontiguousarray, which gives a scalar a dimension.
+            plain = {name: np.asarray(array, order="C") for name, array in named.items()}
             save_file(plain, temporary / f"{stem}.safetensors")
         files = {
             path.name: {"sha256": digest_of_file(path), "bytes": path.stat().st_size}
@@ -93,15 +94,15 @@ def read_bundle(folder: Path) -> BundleContent:
         if not path.is_file():
             message = f"{folder} is incomplete: {name} is missing; fetch or train the model again"
             raise BundleError(message)
-        if digest_of_file(path) != expected["sha256"]:
-            message = f"{folder} is damaged: {name} does not match its digest; fetch it again"
-            raise BundleError(message)
         try:
+            if digest_of_file(path) != expected["sha256"]:
+                message = f"{folder} is damaged: {name} does not match its digest; fetch it again"
+                raise BundleError(message)
             if path.suffix == ".json":
                 documents[path.stem] = json.loads(path.read_text(encoding="utf-8"))
             else:
                 arrays[path.stem] = load_file(path)
-        except (ValueError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             message = f"{folder} is damaged: {name} cannot be read: {error}"
             raise BundleError(message) from error
     return BundleContent(documents, arrays, manifest["digest"])
@@ -118,12 +119,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        version, files, digest = (manifest[key] for key in ("format_version", "files", "digest"))
+        version = int(manifest["format_version"])
     except OSError as error:
         message = f"{folder} is no model bundle: it has no readable {MANIFEST}"
         raise BundleError(message) from error
-    except (ValueError, KeyError, TypeError) as error:
-        message = f"{folder} is damaged: {MANIFEST} is no manifest"
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        message = f"{folder} is no model bundle or a damaged one: {MANIFEST} is no manifest"
         raise BundleError(message) from error
     if version > FORMAT_VERSION:
         message = (
@@ -131,7 +132,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             "which this version reads; upgrade segmenter"
         )
         raise BundleError(message)
-    if digest != digest_of_json(files):
+    if version < 1 or not _lists_files(manifest):
         message = f"{folder} is damaged: {MANIFEST} does not match its own digest"
         raise BundleError(message)
     return manifest
+
+
+def _lists_files(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest lists files of its own folder and matches its digest."""
+    files = manifest.get("files")
+    try:
+        return (
+            isinstance(files, dict)
+            and manifest.get("digest") == digest_of_json(files)
+            and all(Path(name).name == name and "sha256" in files[name] for name in files)
+        )
+    except (ValueError, TypeError):
+        return False

@@ -4,10 +4,11 @@ What lives here: atomic files and folders, digests, canonical JSON. What is writ
 here.
 """
 
-import glob
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from typing import Any
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block ends well.
+
+    Left-overs of killed writers of the same file are cleared first.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
         The temporary path to write to. It is removed when the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in _leftovers(path):
+        leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -46,21 +51,32 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     An older folder of that name is replaced in two renames, so a reader finds the old one, none
     for an instant, or the new one, never a mixture. Left-overs of killed writers of the same
-    folder are cleared first.
+    folder are cleared first; where the kill fell between the two renames the old folder comes
+    back.
 
     Parameters
     ----------
     path
-        Where the finished folder shall stand.
+        Where the finished folder shall stand; of a link, what it points to is replaced.
 
     Yields
     ------
     Path
         The empty temporary folder to fill. It is removed when the block raises.
+
+    Raises
+    ------
+    NotADirectoryError
+        If something other than a folder stands at `path`.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a file stands where a folder shall be", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not _is_running(leftover.name.split(".")[-2]):
+    for leftover in _leftovers(path):
+        if leftover.name.startswith(f".{path.name}.old.") and not path.exists():
+            leftover.replace(path)
+        else:
             shutil.rmtree(leftover, ignore_errors=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.mkdir()
@@ -77,17 +93,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_running(pid: str) -> bool:
+def _leftovers(path: Path) -> list[Path]:
+    """Temporary siblings that a killed writer of `path` left behind."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(?:old\.)?(?P<pid>[0-9]+)\.tmp")
+    siblings = [(sibling, pattern.fullmatch(sibling.name)) for sibling in path.parent.iterdir()]
+    return [sibling for sibling, found in siblings if found and not _is_running(int(found["pid"]))]
+
+
+def _is_running(pid: int) -> bool:
     """Whether another process of that number lives on this machine.
 
     Our own number on a left-over is that of a killed writer: in a container every run may bear
     the same one.
     """
-    if pid == str(os.getpid()):
+    if pid == os.getpid():
         return False
     try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -75,7 +75,10 @@ def test_the_top_level_is_the_agreed_one() -> None:
     agreed = {"pyproject.toml", "segmenter", "training", "serving", "mlruns", "tests", "README.md"}
     listed = subprocess.run(
         ["git", "ls-files"],  # noqa: S607 - whichever git made the checkout
-        cwd=ROOT, capture_output=True, text=True, check=False
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if listed.returncode:
         pytest.skip("not a git checkout")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from segmenter.events.store import EventStore
 
 from segmenter.autoencoder.config import DAY_US
 from segmenter.errors import FitError
 from segmenter.events.batches import EventBatch, SequenceReader, split_by_budget
+from segmenter.events.store import EventStore
 from training.config import TrainConfig
 
 WINDOW_SHARE = 0.26

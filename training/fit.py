@@ -14,9 +14,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from safetensors.torch import load_file, save_file
-from segmenter.events.store import EventStore
 
 from segmenter.autoencoder.model import SequenceAutoencoder
+from segmenter.events.store import EventStore
 from segmenter.files import atomic_file, write_json
 from segmenter.terminal import ProgressCallback
 from training.config import TrainConfig

@@ -70,8 +70,8 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     delimiter: Annotated[
         str | None, typer.Option("--delimiter", help="Between CSV fields, if not a comma.")
     ] = None,
-    keep_duplicates: KeepDuplicates = False,
-    as_json: AsJson = False,
+    keep_duplicates: KeepDuplicates = False,  # noqa: FBT002 - a flag of the command
+    as_json: AsJson = False,  # noqa: FBT002 - a flag of the command
 ) -> None:
     """Turn raw event logs into an event store.
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from segmenter.events.store import EventStore
 
 from segmenter.autoencoder.decoder import GAP
 from segmenter.autoencoder.event_encoder import gaps_in_seconds
@@ -13,6 +12,7 @@ from segmenter.autoencoder.likelihoods import NumberClasses, fit_number_classes
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.autoencoder.profile_fit import fit_profile
 from segmenter.events.batches import EventBatch, SequenceReader
+from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import fit_vocabulary
 from training.config import TrainConfig
 from training.data import BatchSizes, Histories, HistoryBatches, plan_histories

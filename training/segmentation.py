@@ -13,7 +13,7 @@ from segmenter.autoencoder.profile import distinct_values, sum_by_owner
 from segmenter.errors import FitError
 from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.vocabulary import FIRST, Vocabulary
-from segmenter.segments.assignment import Assignment, VoteAssigner
+from segmenter.segments.assignment import NO_SEGMENT, Assignment, VoteAssigner
 from segmenter.segments.density import DensityResult, DensitySettings, find_segments
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.projection import Projection, fit_projection
@@ -90,10 +90,10 @@ def fit_segments(
     space = projection(embeddings)
     settings = DensitySettings(n_segments=config.n_segments)
     density = find_segments(space, settings=settings, seed=config.seed, progress=progress)
-    core = density.segment_labels > 0
-    reference = space[density.fit_rows[core]]
-    assigner = VoteAssigner(reference, density.segment_labels[core])
-    agreement = assigner.training_agreement(reference, density.segment_labels[core])
+    labels = np.full(len(space), NO_SEGMENT, dtype=np.int32)
+    labels[density.fit_rows] = density.segment_labels
+    assigner = VoteAssigner.fit(space, labels, seed=config.seed)
+    agreement = assigner.training_agreement(space, labels)
     if agreement < MIN_AGREEMENT:
         message = (
             f"the assigner gives back only {agreement:.1%} of the core members to their own "
@@ -107,7 +107,7 @@ def fit_segments(
         facts.presence,
         facts.tokens,
         levels=facts.levels,
-        core=np.bincount(density.segment_labels[core]),
+        core=np.bincount(labels[labels != NO_SEGMENT]),
     )
     return Segmentation(projection, assigner, segments, density, assignment, agreement)
 

@@ -4,90 +4,37 @@ Every step leaves its result in the job's own folder under the MLflow home, so t
 resumes where it was, and the same job asked for twice is done once.
 """
 
-import json
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
-import polars as pl
 
 from segmenter.audience_model import AudienceModel, embed_users
+from segmenter.bundle import read_bundle
 from segmenter.clock import iso
-from segmenter.errors import ConfigError, FitError
-from segmenter.events.batches import SequenceReader, history_ends
-from segmenter.events.store import EventStore
-from segmenter.files import atomic_file, digest_of_file, digest_of_json, write_json, write_text
-from segmenter.registry import MlflowHome
+from segmenter.events.batches import SequenceReader
+from segmenter.files import atomic_file, digest_of_json, write_text
+from segmenter.mlflow_home import MlflowHome
+from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
-from segmenter.validity.validate import ValidityReport, validate
-from training.config import TrainConfig
+from segmenter.validity.validate import ValiditySettings, validate
+from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork, fit_network
+from training.plan import TrainPlan, read_attributes
+from training.registration import RegisteredVersion, register
 from training.report.data import ReportData
 from training.report.page import render
 from training.segmentation import Segmentation, fit_segments
-from training.summary import build_report, figures_of
-from training.tracking import RegisteredVersion, Tracker, register
+from training.summary import build_report
+from training.tracking import Tracker
 
 Bar = Callable[[str], AbstractContextManager[ProgressCallback]]
 """Opens a progress bar with a description."""
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What to train, on what, and where it is tracked.
-
-    Attributes
-    ----------
-    store
-        Folder of the event store.
-    config
-        Settings.
-    mlruns
-        The MLflow home.
-    until
-        Only events before this time are learned from, microseconds; None takes all.
-    attributes
-        File with one row per user (CSV or Parquet), for demographic rules; or None.
-    """
-
-    store: Path
-    config: TrainConfig
-    mlruns: Path
-    until: int | None = None
-    attributes: Path | None = None
-
-
-@dataclass(frozen=True)
-class TrainPlan:
-    """A request resolved against its store: what would happen.
-
-    Attributes
-    ----------
-    request
-        As asked.
-    store
-        The opened store.
-    as_of
-        Time of the newest event that is learned from, microseconds.
-    users
-        int64 rows of the users with an event until then.
-    n_events
-        Events until then.
-    folder
-        The job's own folder.
-    """
-
-    request: TrainRequest
-    store: EventStore
-    as_of: int
-    users: np.ndarray
-    n_events: int
-    folder: Path
+REPORT = "report.html"
+"""Written last: a job folder that holds it is finished."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +51,8 @@ class TrainOutcome:
         What the report shows: segments, validity, figures of the fit.
     reused
         Whether an earlier, finished job answered.
+    unlogged
+        What could not be written to MLflow, in words.
     """
 
     version: RegisteredVersion
@@ -111,68 +60,7 @@ class TrainOutcome:
     report: Path
     data: ReportData
     reused: bool
-
-
-def plan_training(request: TrainRequest) -> TrainPlan:
-    """Open the store and resolve the training period.
-
-    Raises
-    ------
-    StoreError
-        If the folder is no event store.
-    ConfigError
-        If the file of attributes cannot be read.
-    FitError
-        If no event lies before ``until``.
-    """
-    store = EventStore.open(request.store)
-    if request.attributes is not None:
-        read_attributes(request.attributes)
-    before = store.newest if request.until is None else request.until - 1
-    starts = np.asarray(store.offsets[:-1])
-    ends = history_ends(store, np.arange(store.n_users), before)
-    users = np.flatnonzero(ends > starts)
-    if len(users) == 0:
-        message = f"no event of {store.path} lies before {iso(before + 1)}; pass a later --until"
-        raise FitError(message)
-    identity = {
-        "store": store.digest,
-        "until": request.until,
-        "config": request.config.to_json(),
-        "attributes": request.attributes and digest_of_file(request.attributes),
-    }
-    return TrainPlan(
-        request,
-        store,
-        int(np.asarray(store.times[ends[users] - 1]).max()),
-        users,
-        int((ends - starts).sum()),
-        request.mlruns / "jobs" / digest_of_json(identity)[:16],
-    )
-
-
-def read_attributes(path: Path) -> pl.DataFrame:
-    """Read a table of users: ``user_id`` as text and any attribute columns.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read or has no column ``user_id`` or ``user``.
-    """
-    try:
-        table = (
-            pl.read_parquet(path)
-            if path.suffix == ".parquet"
-            else pl.read_csv(path, infer_schema=False)
-        )
-    except (OSError, pl.exceptions.PolarsError) as error:
-        message = f"--attributes {path} cannot be read: {error}"
-        raise ConfigError(message) from error
-    user = next((name for name in ("user_id", "user") if name in table.columns), None)
-    if user is None:
-        message = f"--attributes {path} must have a column user_id; found {table.columns}"
-        raise ConfigError(message)
-    return table.rename({user: "user_id"}).with_columns(pl.col("user_id").cast(pl.String))
+    unlogged: tuple[str, ...]
 
 
 def train(plan: TrainPlan, bar: Bar) -> TrainOutcome:
@@ -181,7 +69,7 @@ def train(plan: TrainPlan, bar: Bar) -> TrainOutcome:
     Parameters
     ----------
     plan
-        From `plan_training`.
+        From `training.plan.plan_training`.
     bar
         Opens a progress bar per step.
 
@@ -192,38 +80,26 @@ def train(plan: TrainPlan, bar: Bar) -> TrainOutcome:
     RegistryError
         If the model was trained but could not be registered; the same command registers it later.
     """
-    home = MlflowHome(plan.request.mlruns)
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(plan.folder / "lock"):
-        home.prepare()
-        done = plan.folder / "done.json"
-        if done.exists():
-            return _outcome(plan, json.loads(done.read_text(encoding="utf-8")), reused=True)
-        with Tracker.start(
-            home, plan.request.config.name, resume=plan.folder / "run.json"
-        ) as tracker:
-            version = _run(plan, home, tracker, bar)
-        write_json(done, asdict(version))
-        return _outcome(plan, asdict(version), reused=False)
+    home, folder = MlflowHome(plan.request.mlruns), plan.folder
+    home.prepare()
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "lock"):
+        reused = (folder / REPORT).exists()
+        name = plan.request.config.name
+        with Tracker.start(home, name, resume=folder / "run.json") as tracker:
+            if not (folder / "bundle").exists():
+                _fit(plan, tracker, bar)
+            data, version = _publish(plan, tracker, log=not reused)
+        unlogged = tuple(f"{failure.what}: {failure.reason}" for failure in tracker.failures)
+        return TrainOutcome(version, folder / "bundle", folder / REPORT, data, reused, unlogged)
 
 
-def _outcome(plan: TrainPlan, version: dict[str, Any], *, reused: bool) -> TrainOutcome:
-    """Read back what the finished job wrote."""
-    folder = plan.folder
-    return TrainOutcome(
-        version=RegisteredVersion(**version | {"aliases": tuple(version["aliases"])}),
-        bundle=folder / "bundle",
-        report=folder / "report.html",
-        data=ReportData.from_json(json.loads((folder / "report.json").read_text("utf-8"))),
-        reused=reused,
-    )
-
-
-def _run(plan: TrainPlan, home: MlflowHome, tracker: Tracker, bar: Bar) -> RegisteredVersion:
-    """All steps in order, on one screen."""
-    config, started = plan.request.config, time.monotonic()
+def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
+    """Network, segments, validity, bundle: all steps in order, on one screen."""
+    config = plan.request.config
     tracker.log_params(config.to_json() | {"as_of": iso(plan.as_of)})
     tracker.log_data("events", plan.store.digest, source=str(plan.store.path))
+    compiling = fill_compile_cache()
     with bar("Training the autoencoder") as progress:
         network = fit_network(
             plan.store,
@@ -236,6 +112,7 @@ def _run(plan: TrainPlan, home: MlflowHome, tracker: Tracker, bar: Bar) -> Regis
             progress=progress,
         )
     embeddings = _embed(plan, network, bar)
+    compiling.wait()
     with bar("Finding segments") as progress:
         segmentation = fit_segments(
             embeddings,
@@ -247,7 +124,6 @@ def _run(plan: TrainPlan, home: MlflowHome, tracker: Tracker, bar: Bar) -> Regis
             progress=progress,
         )
     validity = _validate(plan, segmentation, bar)
-    figures = figures_of(network, segmentation, seconds=time.monotonic() - started)
     model = AudienceModel(
         network.model,
         segmentation.projection,
@@ -260,11 +136,10 @@ def _run(plan: TrainPlan, home: MlflowHome, tracker: Tracker, bar: Bar) -> Regis
             "store_digest": plan.store.digest,
             "n_users": len(plan.users),
             "n_events": plan.n_events,
-            "figures": figures,
         },
-    ).save(plan.folder / "bundle")
-    data = build_report(plan, model, segmentation, network=network, validity=validity)
-    return _publish(plan, home, tracker, model=model, data=data)
+    )
+    report = build_report(plan, segmentation, network=network, validity=validity)
+    model.save(plan.folder / "bundle", documents={"report": report.to_json()})
 
 
 def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
@@ -293,32 +168,33 @@ def _validate(plan: TrainPlan, segmentation: Segmentation, bar: Bar) -> Validity
             labels=segmentation.assignment.segment_id,
             cut=plan.as_of + 1,
             attributes=None if attributes is None else read_attributes(attributes),
-            n_segments=len(segmentation.segments),
-            seed=plan.request.config.seed,
+            settings=ValiditySettings(seed=plan.request.config.seed),
             progress=progress,
         )
 
 
 def _publish(
-    plan: TrainPlan, home: MlflowHome, tracker: Tracker, *, model: AudienceModel, data: ReportData
-) -> RegisteredVersion:
-    """Write the report, log everything, register the version."""
-    tracker.log_metrics(data.metrics(), step=0)
+    plan: TrainPlan, tracker: Tracker, *, log: bool
+) -> tuple[ReportData, RegisteredVersion]:
+    """Register the bundle, and unless that was done, log its figures and write its page."""
+    bundle, config = plan.folder / "bundle", plan.request.config
+    data = ReportData.from_json(read_bundle(bundle).documents["report"])
+    if log:
+        tracker.log_metrics(data.metrics(), step=0)
     version = register(
-        home,
         tracker,
-        plan.folder / "bundle",
-        plan.request.config.name,
+        bundle,
+        config.name,
         tags={
             "store.digest": plan.store.digest,
-            "config.digest": digest_of_json(plan.request.config.to_json()),
+            "config.digest": digest_of_json(config.to_json()),
             "as_of": iso(plan.as_of),
         },
         description=data.headline(),
     )
     data = data.with_version(version.version)
-    write_json(plan.folder / "report.json", data.to_json())
-    write_text(plan.folder / "report.html", render(data))
-    for name in ("report.json", "report.html"):
-        tracker.log_artifact(plan.folder / name)
-    return version
+    if log:
+        page = plan.folder / REPORT
+        write_text(page, render(data))
+        tracker.log_artifact(page)
+    return data, version

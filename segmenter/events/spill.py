@@ -109,15 +109,21 @@ class Spill:
         self._bounds.append(np.concatenate([[0], np.cumsum(sizes)]))
 
     def groups(self, max_rows: int) -> list[tuple[int, int]]:
-        """Ranges of buckets of at most `max_rows` rows, unless one bucket alone has more."""
+        """Ranges of buckets of at most `max_rows` rows, unless one bucket alone has more.
+
+        They cover every bucket in order and none is without rows; there is none at all when no
+        row was added.
+        """
+        if not self._bounds:
+            return []
         sizes = np.diff(np.sum(self._bounds, axis=0))
         ranges, start, rows = [], 0, 0
         for bucket, size in enumerate(sizes.tolist()):
-            if rows and rows + size > max_rows:
+            if rows and size and rows + size > max_rows:
                 ranges.append((start, bucket))
                 start, rows = bucket, 0
             rows += size
-        return [*ranges, (start, N_BUCKETS)] if rows else ranges
+        return [*ranges, (start, N_BUCKETS)]
 
     def read(self, buckets: tuple[int, int]) -> pl.DataFrame:
         """All rows of a range of buckets, in the order in which they were added in each bucket."""

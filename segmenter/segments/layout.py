@@ -1,0 +1,159 @@
+"""Neighbour graph and low-dimensional layouts (UMAP), at fit time only.
+
+The graph's neighbours are found exactly here rather than by UMAP's approximate search: that is the
+part whose compilation would take half a minute in each process. One graph serves every layout.
+"""
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_random_state
+
+from segmenter.segments.neighbors import NearestReferences
+
+NEGATIVE_SAMPLES = 5
+"""UMAP's own default; the layout functions take it without one."""
+
+HARMLESS_WARNINGS = (
+    ("Tensorflow not installed", ImportWarning),
+    ("Graph is not fully connected", UserWarning),
+    ("Spectral initialisation failed", UserWarning),
+)
+"""Said at import; by the start of a graph in several parts, which are then laid out one by one;
+and where the start falls back to random positions."""
+
+
+def fill_compile_cache() -> "subprocess.Popen[bytes]":
+    """Start compiling what UMAP keeps on disk, in a process of its own, and return at once.
+
+    The first import of UMAP after an installation compiles for 15 seconds and stores the result;
+    later imports take half a second. Started before the network trains, the wait disappears where
+    a core is free.
+
+    Returns
+    -------
+    subprocess.Popen
+        The process; whether it succeeds changes the speed of a fit and nothing else.
+    """
+    program = "import umap.umap_, hdbscan"
+    return subprocess.Popen(  # noqa: S603 - a constant program for this very interpreter
+        [sys.executable, "-W", "ignore", "-c", program],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def neighbor_graph(space: np.ndarray, n_neighbors: int) -> sparse.csr_matrix:
+    """UMAP's fuzzy graph of exact nearest neighbours.
+
+    Parameters
+    ----------
+    space
+        float32 [n, d].
+    n_neighbors
+        Neighbours per user, itself included, at most n.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        float32 [n, n], symmetric; weight of each edge in (0, 1].
+
+    References
+    ----------
+    McInnes, Healy, Melville (2018), "UMAP", arXiv 1802.03426, section 3.1.
+    """
+    indices, distances = NearestReferences(space).query(space, n_neighbors)
+    with _umap() as umap:
+        graph, _, _ = umap.fuzzy_simplicial_set(
+            space,
+            n_neighbors,
+            check_random_state(0),  # read only by the approximate search that is not used here
+            "euclidean",
+            knn_indices=indices.astype(np.int32),
+            knn_dists=distances.astype(np.float32),
+        )
+    return graph.tocsr()
+
+
+def lay_out(
+    space: np.ndarray,
+    graph: sparse.csr_matrix,
+    *,
+    n_dimensions: int,
+    min_dist: float,
+    seed: int,
+) -> np.ndarray:
+    """Coordinates in which the graph's neighbours stand close.
+
+    Parameters
+    ----------
+    space
+        float32 [n, d] that the graph was made from; it places the graph's separate parts.
+    graph
+        From `neighbor_graph`.
+    n_dimensions
+        Of the layout.
+    min_dist
+        How close neighbours may stand; 0 packs them, for clustering; .1 spreads them, for the eye.
+    seed
+        Of start and order; the same seed gives the same layout.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n, n_dimensions].
+
+    References
+    ----------
+    McInnes, Healy, Melville (2018), "UMAP", arXiv 1802.03426, section 3.2.
+    """
+    with _umap() as umap:
+        curve = umap.find_ab_params(1.0, min_dist)
+        coordinates, _ = umap.simplicial_set_embedding(
+            space,
+            graph,
+            n_components=n_dimensions,
+            initial_alpha=1.0,
+            a=curve[0],
+            b=curve[1],
+            gamma=1.0,
+            negative_sample_rate=NEGATIVE_SAMPLES,
+            n_epochs=None,
+            init="spectral",
+            random_state=check_random_state(seed),
+            metric="euclidean",
+            metric_kwds={},
+            densmap=False,
+            densmap_kwds={},
+            output_dens=False,
+            parallel=False,
+        )
+    return np.asarray(coordinates, dtype=np.float32)
+
+
+@contextmanager
+def _umap() -> Iterator[ModuleType | Any]:
+    """UMAP's functions, quiet about what is handled, and on one thread.
+
+    One thread because a parallel mean inside depends on the number of cores in its last digits.
+    """
+    with warnings.catch_warnings():
+        for message, category in HARMLESS_WARNINGS:
+            warnings.filterwarnings("ignore", message, category)
+        import numba  # noqa: PLC0415 - slow to import, and needed at fit time only
+        from umap import umap_  # noqa: PLC0415
+
+        n_threads = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            yield umap_
+        finally:
+            numba.set_num_threads(n_threads)

@@ -1,0 +1,265 @@
+"""Batch scoring: everybody in an event store gets an embedding and a segment, as Parquet shards.
+
+Shards are built one after another in ``OUT/.partial``, each under a record with its digests, and
+put in place together at the end: until then what stood in ``OUT`` before stays whole. A rerun goes
+on where a killed one stopped, and does nothing when the same store, model and as-of time have been
+scored already.
+"""
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from segmenter.assignment_table import assignment_table
+from segmenter.audience_model import AudienceModel
+from segmenter.clock import iso
+from segmenter.errors import ConfigError
+from segmenter.events.store import EventStore
+from segmenter.files import atomic_file, digest_of_file, digest_of_json
+from segmenter.registry import ResolvedModel
+from segmenter.terminal import ProgressCallback
+from serving.shards import ASSIGNMENTS, EMBEDDINGS, ShardFolder, ShardRecord
+
+FORMAT_VERSION = 1
+SHARD_USERS = 50_000
+
+
+@dataclass(frozen=True)
+class SegmentCount:
+    """One segment in a scored population.
+
+    Attributes
+    ----------
+    id, name
+        Of the segment.
+    n_users
+        Users in it.
+    share
+        Of the users that have a segment.
+    mean_strength
+        How sure the assignments are, in [0, 1].
+    """
+
+    id: int
+    name: str
+    n_users: int
+    share: float
+    mean_strength: float
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a scoring run left behind.
+
+    Attributes
+    ----------
+    out
+        Folder of the output.
+    n_users
+        Users in the assignments.
+    n_without_events
+        Of these, users without an event at or before the as-of time: listed without a segment,
+        and absent from the embeddings.
+    n_shards, n_reused
+        Shards in all, and those that an earlier run had finished.
+    as_of
+        ISO 8601 text.
+    model
+        What ``model_version`` holds.
+    segments
+        Counts per segment, greatest first; segments without users are listed with zero.
+    """
+
+    out: Path
+    n_users: int
+    n_without_events: int
+    n_shards: int
+    n_reused: int
+    as_of: str
+    model: str
+    segments: tuple[SegmentCount, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form for scripts."""
+        return asdict(self) | {"out": str(self.out)}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One scoring run: what is read, with what, as of when, and where it goes."""
+
+    store: EventStore
+    user_ids: pl.Series
+    model: AudienceModel
+    label: str
+    as_of: int
+    folder: ShardFolder
+    progress: ProgressCallback | None
+
+    def tell(self, n_done: int) -> None:
+        """Report progress in users."""
+        if self.progress is not None:
+            self.progress(n_done, self.store.n_users)
+
+
+def score(
+    store: Path,
+    out: Path,
+    model: ResolvedModel,
+    *,
+    as_of: int | None = None,
+    shard_users: int = SHARD_USERS,
+    progress: ProgressCallback | None = None,
+) -> ScoreReport:
+    """Embed and assign every user of a store.
+
+    Writes ``assignments/part-*.parquet`` (user_id, segment_id, segment_name, strength in [0, 1],
+    second_segment_id, as_of, model_version), ``embeddings/part-*.parquet`` (user_id, embedding)
+    and, last, ``manifest.json`` with counts and digests: without it the output is not complete.
+
+    Parameters
+    ----------
+    store
+        Folder of an event store.
+    out
+        Folder to write; other files in it are left alone.
+    model
+        From `segmenter.registry.resolve`.
+    as_of
+        Microseconds; only events at or before it count. None takes the store's newest event.
+    shard_users
+        Users per shard; memory grows with it and with nothing else.
+    progress
+        Told of (users done, users in all).
+
+    Returns
+    -------
+    ScoreReport
+        Counts, and how many shards were reused.
+
+    Raises
+    ------
+    StoreError
+        If `store` is no event store.
+    BundleError
+        If the model's bundle is damaged.
+    ConfigError
+        If no user has an event at or before `as_of`.
+    OutputError
+        If `out` holds assignments of another origin, or is being written by another run.
+    """
+    opened = EventStore.open(store)
+    moment = opened.newest if as_of is None else as_of
+    inputs = {
+        "store_digest": opened.digest,
+        "model_digest": model.digest,
+        "model_version": model.label,
+        "as_of": iso(moment),
+        "shard_users": shard_users,
+    }
+    with ShardFolder(out, identity=digest_of_json({"format": FORMAT_VERSION} | inputs)) as folder:
+        if folder.manifest is not None:
+            return _report(out, folder.manifest, n_reused=len(folder.manifest["shards"]))
+        loaded = AudienceModel.load(model.folder)
+        job = _Job(opened, opened.user_ids(), loaded, model.label, moment, folder, progress)
+        records, n_reused = _finish_shards(job, shard_users)
+        if sum(record.n_without_events for record in records) == opened.n_users:
+            message = f"no event of {store} lies at or before {iso(moment)}; pass a later --as-of"
+            raise ConfigError(message)
+        manifest = inputs | _totals(loaded, records) | {"identity": folder.identity}
+        folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": _now()})
+        return _report(out, manifest, n_reused=n_reused)
+
+
+def _finish_shards(job: _Job, shard_users: int) -> tuple[list[ShardRecord], int]:
+    """Write the shards that no earlier run finished; returns all records and how many were."""
+    n_users, n_reused, records = job.store.n_users, 0, []
+    for number, start in enumerate(range(0, n_users, shard_users)):
+        users = np.arange(start, min(start + shard_users, n_users))
+        record = job.folder.finished_shard(number)
+        if record is None:
+            record = _write_shard(job, number, users)
+        else:
+            n_reused += 1
+        job.folder.keep(record)
+        records.append(record)
+        job.tell(start + len(users))
+    return records, n_reused
+
+
+def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
+    """Embed and assign some users and write both files of their shard."""
+    first_events = np.asarray(job.store.times[np.asarray(job.store.offsets)[users]])
+    active = first_events <= job.as_of
+    start = int(users[0])
+    embeddings = job.model.embed(
+        job.store, users[active], as_of=job.as_of, progress=lambda done, _: job.tell(start + done)
+    )
+    user_ids = job.user_ids.slice(start, len(users)).rename("user_id")
+    assigned = assignment_table(job.model, user_ids, embeddings, active=active)
+    vectors = pl.Series("embedding", embeddings, dtype=pl.Array(pl.Float32, embeddings.shape[1]))
+    stamps = {
+        "as_of": pl.lit(job.as_of).cast(pl.Datetime("us", "UTC")),
+        "model_version": pl.lit(job.label),
+    }
+    tables = {
+        ASSIGNMENTS: assigned.with_columns(**stamps),
+        EMBEDDINGS: pl.DataFrame([user_ids.filter(pl.Series(active)), vectors]),
+    }
+    for kind, table in tables.items():
+        with atomic_file(job.folder.path(kind, number)) as temporary:
+            table.write_parquet(temporary)
+    counts = (
+        assigned.drop_nulls("segment_id")
+        .group_by("segment_id")
+        .agg(pl.len(), pl.col("strength").cast(pl.Float64).sum())
+    )
+    return ShardRecord(
+        number=number,
+        n_users=len(users),
+        n_without_events=int((~active).sum()),
+        digests={kind: digest_of_file(job.folder.path(kind, number)) for kind in tables},
+        segments={
+            str(id_): (n, round(total, 6)) for id_, n, total in counts.sort("segment_id").rows()
+        },
+    )
+
+
+def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:
+    """What the manifest says of all shards together."""
+    n_users = sum(record.n_users for record in records)
+    n_without = sum(record.n_without_events for record in records)
+    segments = []
+    for segment in model.segments:
+        counts = [record.segments.get(str(segment.id), (0, 0.0)) for record in records]
+        n, strength = sum(count[0] for count in counts), sum(count[1] for count in counts)
+        share, mean = n / max(n_users - n_without, 1), strength / max(n, 1)
+        segments.append(SegmentCount(segment.id, segment.name, n, share, mean))
+    segments.sort(key=lambda segment: (-segment.n_users, segment.id))
+    return {
+        "users": n_users,
+        "users_without_events": n_without,
+        "segments": [asdict(segment) for segment in segments],
+        "shards": [asdict(record) for record in records],
+    }
+
+
+def _report(out: Path, manifest: dict[str, Any], *, n_reused: int) -> ScoreReport:
+    return ScoreReport(
+        out=out,
+        n_users=manifest["users"],
+        n_without_events=manifest["users_without_events"],
+        n_shards=len(manifest["shards"]),
+        n_reused=n_reused,
+        as_of=manifest["as_of"],
+        model=manifest["model_version"],
+        segments=tuple(SegmentCount(**segment) for segment in manifest["segments"]),
+    )
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,175 @@
+"""A trained bundle becomes a registered model version: once, however often it is asked for."""
+
+import datetime as dt
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segmenter.bundle import read_manifest
+from segmenter.flavor import write_flavor
+from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.registry import CHALLENGER, CHAMPION, DIGEST_TAG, aliases_of
+from training.tracking import Tracker, as_registry_error
+
+REGISTERED_TAG = "registered_at"
+"""Tag set last: a version without it was being registered when the process died."""
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version in the registry.
+
+    Attributes
+    ----------
+    name
+        The registered model.
+    version
+        Number of the version.
+    aliases
+        Aliases that it carries now, sorted.
+    run_id
+        Run that made it.
+    """
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    run_id: str
+
+    @property
+    def label(self) -> str:
+        """What outputs are stamped with: ``name/3``."""
+        return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class _Registration:
+    """One registration under way."""
+
+    home: MlflowHome
+    client: Any
+    name: str
+    run_id: str
+    digest: str
+
+
+def register(
+    tracker: Tracker,
+    bundle: Path,
+    name: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    description: str = "",
+) -> RegisteredVersion:
+    """Log a bundle as an MLflow model of a run and register it as a version.
+
+    The new version becomes `challenger`; it becomes `champion` too when the model has none. The
+    same bundle of the same run is registered once: a second call, also after a kill at any point,
+    answers with the version that exists and moves no alias of a finished registration.
+
+    Parameters
+    ----------
+    tracker
+        The run that made the bundle, and the home.
+    bundle
+        Folder of the model.
+    name
+        Registered model; made when missing.
+    tags
+        Further tags of the version, such as digests of the data and of the configuration.
+    description
+        Markdown shown with the version.
+
+    Returns
+    -------
+    RegisteredVersion
+        The version, whose files are in the home.
+
+    Raises
+    ------
+    BundleError
+        If the folder is no bundle, or does not load.
+    RegistryError
+        If MLflow refuses or cannot be written; a second call goes on where this one stopped.
+    """
+    home, run_id, digest = tracker.home, tracker.run_id, read_manifest(bundle)["digest"]
+    with as_registry_error(f"{bundle} could not be registered as {name}"), home.lock():
+        job = _Registration(home, home.client(), name, run_id, digest)
+        version = _find_version(job)
+        if version is None:
+            details = {"tags": {**(tags or {}), DIGEST_TAG: digest}, "description": description}
+            version = _new_version(job, _logged_model(job, bundle), details)
+        if REGISTERED_TAG not in version.tags:
+            _set_aliases(job, int(version.version))
+            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now)
+        number = int(version.version)
+        return RegisteredVersion(name, number, aliases_of(job.client, name, number), run_id)
+
+
+def _find_version(job: _Registration) -> Any | None:  # noqa: ANN401 - mlflow's ModelVersion
+    """The version that an earlier call made from this bundle and run."""
+    for version in job.client.search_model_versions(f"run_id = '{job.run_id}'"):
+        if version.name == job.name and version.tags.get(DIGEST_TAG) == job.digest:
+            return version
+    return None
+
+
+def _logged_model(job: _Registration, bundle: Path) -> str:
+    """Id of the logged model that holds the bundle; made, or finished, when missing."""
+    client = job.client
+    experiment = client.get_run(job.run_id).info.experiment_id
+    known = client.search_logged_models([experiment], f"source_run_id = '{job.run_id}'")
+    model = next((model for model in known if model.tags.get(DIGEST_TAG) == job.digest), None)
+    if model is None:
+        model = client.create_logged_model(
+            experiment, name=job.name, source_run_id=job.run_id, tags={DIGEST_TAG: job.digest}
+        )
+    entities = import_mlflow().entities
+    if model.status != entities.LoggedModelStatus.READY:
+        with tempfile.TemporaryDirectory(prefix="segmenter-") as scratch:
+            folder = Path(scratch) / "model"
+            write_flavor(folder, bundle, name=job.name, run_id=job.run_id, model_id=model.model_id)
+            client.log_model_artifacts(model.model_id, str(folder))
+        client.log_outputs(job.run_id, [entities.LoggedModelOutput(model.model_id, step=0)])
+        client.finalize_logged_model(model.model_id, "READY")
+    return str(model.model_id)
+
+
+def _new_version(job: _Registration, model_id: str, details: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Register the logged model; its digest goes in with it, in one transaction."""
+    client = job.client
+    if not client.search_registered_models(f"name = '{job.name}'"):
+        client.create_registered_model(job.name)
+    with _as_default_home(job.home):
+        version = client.create_model_version(
+            job.name, f"models:/{model_id}", run_id=job.run_id, **details
+        )
+    # What MLflow's own register_model writes too: the page of the logged model links the version.
+    link = json.dumps([{"name": job.name, "version": int(version.version)}])
+    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
+    return version
+
+
+def _set_aliases(job: _Registration, version: int) -> None:
+    """The new version challenges; without a champion there is nothing to challenge."""
+    aliases = job.client.get_registered_model(job.name).aliases
+    job.client.set_registered_model_alias(job.name, CHALLENGER, version)
+    if CHAMPION not in aliases:
+        job.client.set_registered_model_alias(job.name, CHAMPION, version)
+
+
+@contextmanager
+def _as_default_home(home: MlflowHome) -> Iterator[None]:
+    """Let MLflow's global tracking URI be this home: the registry looks up models through it."""
+    mlflow = import_mlflow()
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(home.uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -1,0 +1,180 @@
+"""What a report shows, in plain form: kept in the bundle and with the run, rendered by `page`."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from segmenter.validity.validity_report import ValidityReport
+
+NOT_IN_A_METRIC = re.compile(r"[^\w .:/-]")
+"""Characters that MLflow refuses in the name of a metric."""
+MAP_SIDE = 10_000
+"""Map coordinates are whole numbers from 0 to this."""
+
+
+@dataclass(frozen=True)
+class UserMap:
+    """Users on a plane, for the eye.
+
+    Attributes
+    ----------
+    x, y
+        Whole numbers in [0, `MAP_SIDE`], one per user shown.
+    segment_id
+        Segment of each user shown.
+    strength
+        Whole percents.
+    user_id
+        Ids for the search, or empty where ids are personal (an e-mail address or a phone number).
+    n_users
+        Users of the fit; more than are shown where they were sampled.
+    """
+
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+    segment_id: tuple[int, ...]
+    strength: tuple[int, ...]
+    user_id: tuple[str, ...]
+    n_users: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the users the segments really hold.
+
+    Attributes
+    ----------
+    core_share
+        Users in the dense cores.
+    between_share
+        Users between cores, assigned by vote.
+    mean_strength
+        Of all assignments, in [0, 1].
+    weak_share
+        Users whose strength is below .5: look at their second-best segment.
+    agreement
+        Core members whom the assigner gives back to their own segment.
+    smallest
+        Users in the smallest segment.
+    """
+
+    core_share: float
+    between_share: float
+    mean_strength: float
+    weak_share: float
+    agreement: float
+    smallest: int
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that the page, the tables and the terminal say of a model.
+
+    Attributes
+    ----------
+    model
+        Registered name.
+    version
+        Number of the registered version; None before it is registered.
+    as_of
+        ISO 8601 time that recency and windows are relative to.
+    trained_at
+        ISO 8601 time of the fit.
+    n_users, n_events
+        That were learned from.
+    segments
+        Plain form of each `segmenter.segments.segment.Segment`.
+    coverage
+        See `Coverage`.
+    user_map
+        See `UserMap`.
+    curves
+        Stage, then metric, to one value per pass.
+    validity
+        Plain form of a `ValidityReport`, or None where there is no later behaviour.
+    figures
+        Numbers of the fit: histories, padding share, seconds and the like.
+    provenance
+        Digests, seed and settings: how to get the same model again.
+    """
+
+    model: str
+    version: int | None
+    as_of: str
+    trained_at: str
+    n_users: int
+    n_events: int
+    segments: tuple[dict[str, Any], ...]
+    coverage: Coverage
+    user_map: UserMap
+    curves: dict[str, dict[str, list[float]]]
+    validity: dict[str, Any] | None
+    figures: dict[str, float]
+    provenance: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The model as outputs are stamped: ``name/3``."""
+        return self.model if self.version is None else f"{self.model}/{self.version}"
+
+    @property
+    def validity_report(self) -> ValidityReport | None:
+        """The validation, or None where there is no later behaviour."""
+        return None if self.validity is None else ValidityReport.from_json(self.validity)
+
+    def with_version(self, version: int | None) -> Self:
+        """The same report of a model that was registered."""
+        return replace(self, version=version)
+
+    def summary_lines(self) -> list[str]:
+        """Coverage and validity for the terminal, a line each."""
+        part = self.coverage
+        covered = (
+            f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
+            f"them by vote, {part.weak_share:.0%} with a strength below .5 (see second best)"
+        )
+        report = self.validity_report
+        if report is None:
+            return [covered, "Validity: no later events to judge by; pass --until to keep some"]
+        return [covered, *(f"Validity: {line}" for line in report.outcome_lines())]
+
+    def headline(self) -> str:
+        """One paragraph of Markdown for the registry."""
+        report = self.validity_report
+        judged = "" if report is None else f" {report.summary_line()}."
+        return (
+            f"{len(self.segments)} segments of {self.n_users:,} users, {self.n_events:,} events, "
+            f"as of {self.as_of}.{judged}"
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers for the tracking server, named like the things they measure."""
+        return {NOT_IN_A_METRIC.sub("", name): value for name, value in self._metrics()}
+
+    def _metrics(self) -> Iterator[tuple[str, float]]:
+        yield "segments", float(len(self.segments))
+        yield from ((f"coverage {name}", float(v)) for name, v in asdict(self.coverage).items())
+        yield from self.figures.items()
+        report = self.validity_report
+        for row in report.rows if report else ():
+            for outcome, score in zip(report.outcomes if report else (), row.scores, strict=True):
+                yield f"validity {outcome.title} {row.name}", score.score.value
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain form; `from_json` gives back an equal report."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Inverse of `to_json`."""
+        shown: dict[str, Any] = {
+            name: value if name == "n_users" else tuple(value)
+            for name, value in plain["user_map"].items()
+        }
+        parts = {
+            "segments": tuple(plain["segments"]),
+            "coverage": Coverage(**plain["coverage"]),
+            "user_map": UserMap(**shown),
+        }
+        return cls(**{**plain, **parts})

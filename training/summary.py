@@ -1,0 +1,112 @@
+"""A finished fit in plain form: the figures for tracking, and the data of the report."""
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segmenter.clock import iso
+from segmenter.validity.validity_report import ValidityReport
+from training.fit import FittedNetwork
+from training.report.data import MAP_SIDE, Coverage, ReportData, UserMap
+from training.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from training.plan import TrainPlan
+
+MAX_MAP_USERS = 6_000
+WEAK_STRENGTH = 0.5
+PERSONAL_ID = re.compile(r"@|^\+?[\d\s()./-]{9,}$")
+"""What looks like an e-mail address or a phone number."""
+PERSONAL_SAMPLE = 1_000
+
+
+def fit_figures(network: FittedNetwork, segmentation: Segmentation) -> dict[str, float]:
+    """Numbers of a fit that say how it went, the same for the same data and seed."""
+    density = segmentation.density
+    figures = {
+        "histories": float(len(network.histories)),
+        "window days": network.histories.window_days,
+        "padding share": network.padding_share,
+        "leaves": float(density.n_leaves),
+        "mean persistence": float(density.segment_persistence.mean()),
+    }
+    for stage, metrics in network.curves.items():
+        figures |= {f"final {stage} {name}": values[-1] for name, values in metrics.items()}
+    return figures
+
+
+def build_report(
+    plan: "TrainPlan",
+    segmentation: Segmentation,
+    *,
+    network: FittedNetwork,
+    validity: ValidityReport | None,
+) -> ReportData:
+    """Collect what the report shows of a model that is not registered yet."""
+    config = plan.request.config
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return ReportData(
+        model=config.name,
+        version=None,
+        as_of=iso(plan.as_of),
+        trained_at=now,
+        n_users=len(plan.users),
+        n_events=plan.n_events,
+        segments=tuple(segment.to_json() for segment in segmentation.segments),
+        coverage=_coverage(segmentation),
+        user_map=_user_map(plan, segmentation),
+        curves=network.curves,
+        validity=None if validity is None else validity.to_json(),
+        figures=fit_figures(network, segmentation),
+        provenance={
+            "events": str(plan.store.path.name),
+            "events digest": plan.store.digest,
+            "until": None if plan.request.until is None else iso(plan.request.until),
+            "settings": config.to_json(),
+        },
+    )
+
+
+def _coverage(segmentation: Segmentation) -> Coverage:
+    strength = segmentation.assignment.strength
+    return Coverage(
+        core_share=1 - segmentation.density.noise_share,
+        between_share=segmentation.density.noise_share,
+        mean_strength=float(strength.mean(dtype=np.float64)),
+        weak_share=float((strength < WEAK_STRENGTH).mean()),
+        agreement=segmentation.agreement,
+        smallest=min(segment.n_users for segment in segmentation.segments),
+    )
+
+
+def _user_map(plan: "TrainPlan", segmentation: Segmentation) -> UserMap:
+    """The map of the fit, thinned where users are many, without personal ids."""
+    density, assignment = segmentation.density, segmentation.assignment
+    shown = np.arange(len(density.fit_rows))
+    if len(shown) > MAX_MAP_USERS:
+        generator = np.random.default_rng(plan.request.config.seed)
+        shown = np.sort(generator.choice(len(shown), MAX_MAP_USERS, replace=False))
+    rows = density.fit_rows[shown]
+    ids = plan.store.user_ids().gather(plan.users[rows]).to_list()
+    return UserMap(
+        x=_whole(density.map_xy[shown, 0]),
+        y=_whole(density.map_xy[shown, 1]),
+        segment_id=tuple(assignment.segment_id[rows].tolist()),
+        strength=tuple(np.rint(100 * assignment.strength[rows]).astype(int).tolist()),
+        user_id=() if _are_personal(ids) else tuple(ids),
+        n_users=len(plan.users),
+    )
+
+
+def _whole(values: np.ndarray) -> tuple[int, ...]:
+    """Coordinates as whole numbers from 0 to `MAP_SIDE`."""
+    low, high = float(values.min()), float(values.max())
+    scale = MAP_SIDE / max(high - low, 1e-9)
+    return tuple(np.rint((values.astype(np.float64) - low) * scale).astype(int).tolist())
+
+
+def _are_personal(ids: list[str]) -> bool:
+    """Whether ids look like e-mail addresses or phone numbers, which belong into no report."""
+    return any(PERSONAL_ID.search(user) for user in ids[:PERSONAL_SAMPLE])

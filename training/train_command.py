@@ -1,0 +1,132 @@
+"""``segmenter train``: event store and configuration in, registered model version out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segmenter.terminal import Terminal
+
+if TYPE_CHECKING:
+    from training.plan import TrainPlan
+    from training.train import TrainOutcome
+
+Store = Annotated[Path, typer.Option("--store", help="Folder of the event store.")]
+Mlruns = Annotated[Path, typer.Option("--mlruns", help="MLflow home.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, change nothing.")]
+MLRUNS = Path("mlruns")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("train")(train)
+
+
+def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    store: Store,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the registered model.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of every random choice.")] = None,
+    n_segments: Annotated[
+        int | None, typer.Option("--segments", help="Segments to publish.")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Learn from events before this time; judge on the rest."),
+    ] = None,
+    attributes: Annotated[
+        Path | None,
+        typer.Option("--attributes", help="Table of users (CSV, Parquet) for demographic rules."),
+    ] = None,
+    dry_run: DryRun = False,  # noqa: FBT002 - a flag
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Train, segment, track and register a model.
+
+    A killed job resumes when the same command is typed again; a finished one is reused.
+    """
+    from segmenter.clock import parse_time  # noqa: PLC0415 - --help must not wait for torch
+    from training.config import load_config  # noqa: PLC0415
+    from training.plan import TrainRequest, plan_training  # noqa: PLC0415
+    from training.train import train as run  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    plan = plan_training(
+        TrainRequest(
+            store=store,
+            config=load_config(config, name=name, seed=seed, n_segments=n_segments),
+            mlruns=mlruns,
+            until=None if until is None else parse_time(until, option="--until"),
+            attributes=attributes,
+        )
+    )
+    if dry_run:
+        show_plan(plan, terminal)
+        return
+    outcome = run(plan, terminal.progress)
+    show_outcome(outcome, terminal)
+    terminal.next_commands(
+        f"segmenter score --store {store} --out scores --model {outcome.version.label}",
+        f"segmenter segments --model {outcome.version.label}",
+        "segmenter ui",
+    )
+    terminal.finish(outcome_json(outcome))
+
+
+def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
+    """Print what a training job would read, learn and write."""
+    from segmenter.clock import iso  # noqa: PLC0415
+
+    config = plan.request.config
+    later = plan.store.newest > plan.as_of
+    content = {
+        "store": str(plan.store.path),
+        "users": len(plan.users),
+        "events": plan.n_events,
+        "as_of": iso(plan.as_of),
+        "judged_on_later_events": later,
+        "job_folder": str(plan.folder),
+        "finished_before": (plan.folder / "report.html").exists(),
+        "config": config.to_json(),
+    }
+    terminal.say("[bold]Dry run:[/bold] nothing is changed.")
+    for key, value in content.items():
+        terminal.say(f"  {key}: {value}")
+    terminal.finish(content)
+
+
+def show_outcome(outcome: "TrainOutcome", terminal: Terminal) -> None:
+    """Print the segment table, the validity line, and what was written."""
+    from training.report.tables import segment_table  # noqa: PLC0415
+
+    if outcome.reused:
+        terminal.say("[yellow]Reused[/yellow] the finished job of the same data and settings.")
+    terminal.say(segment_table(outcome.data))
+    for line in outcome.data.summary_lines():
+        terminal.say(line)
+    aliases = ", ".join(outcome.version.aliases)
+    terminal.say(f"Model   {outcome.version.label} ({aliases})")
+    terminal.say(f"Bundle  {outcome.bundle}")
+    terminal.say(f"Report  {outcome.report}")
+
+
+def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
+    """The outcome for scripts."""
+    data = outcome.data
+    return {
+        "model": outcome.version.name,
+        "version": outcome.version.version,
+        "aliases": list(outcome.version.aliases),
+        "run_id": outcome.version.run_id,
+        "bundle": str(outcome.bundle),
+        "report": str(outcome.report),
+        "as_of": data.as_of,
+        "segments": [dict(segment) for segment in data.segments],
+        "validity": data.validity,
+        "coverage": data.coverage,
+        "reused": outcome.reused,
+    }
