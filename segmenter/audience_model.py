@@ -159,7 +159,8 @@ class AudienceModel:
         """
         content = read_bundle(folder)
         try:
-            network = SequenceAutoencoder.from_description(content.documents["network"])
+            with torch.random.fork_rng(devices=[]):  # the weights are drawn only to be replaced
+                network = SequenceAutoencoder.from_description(content.documents["network"])
             weights = content.arrays["weights"]
             network.load_state_dict(
                 {name: torch.from_numpy(array) for name, array in weights.items()}

@@ -15,7 +15,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from segmenter.errors import BundleError
-from segmenter.files import atomic_folder, digest_of_file, digest_of_json, write_json
+from segmenter.files import (
+    atomic_folder,
+    digest_of_file,
+    digest_of_json,
+    write_json,
+    write_text,
+)
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -53,7 +59,7 @@ def write_bundle(
     folder
         Where it shall stand; an older bundle there is replaced.
     documents
-        File stem to JSON value.
+        File stem to JSON value; the order of keys is kept.
     arrays
         File stem to named arrays.
 
@@ -64,7 +70,9 @@ def write_bundle(
     """
     with atomic_folder(folder) as temporary:
         for stem, value in documents.items():
-            write_json(temporary / f"{stem}.json", value)
+            # In the order given: the network numbers its fields by their order in the vocabulary.
+            text = json.dumps(value, indent=1, allow_nan=False)
+            write_text(temporary / f"{stem}.json", text + "\n")
         for stem, named in arrays.items():
             # Not ascontiguousarray, which gives a scalar a dimension.
             plain = {name: np.asarray(array, order="C") for name, array in named.items()}

@@ -9,6 +9,7 @@ import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EMBEDDING_PARAMETER = "with_embedding"
+ELEMENTS: dict[type, str] = {str: "texts", Real: "numbers", Integral: "whole numbers"}
 
 
 class PyfuncModel:
@@ -48,7 +50,7 @@ class PyfuncModel:
             One row per user: ``user_id``; ``event`` and ``time`` (microseconds since the epoch,
             UTC), lists of one length; further fields of the model, lists of that length, with
             None where a value is missing, or None for all of them; ``as_of`` (microseconds);
-            without that column, the time of each user's newest event.
+            without that column or its value, the time of each user's newest event.
         params
             ``with_embedding=True`` adds the column ``embedding``.
 
@@ -66,6 +68,7 @@ class PyfuncModel:
         import pandas as pd  # noqa: PLC0415 - our own commands do without
 
         times = [row if row is not None else [] for row in _lists(model_input["time"])]
+        _refuse_other_kinds("time", times, Integral)
         as_of = self._as_of(model_input, times)
         active = np.array(
             [min(row, default=end + 1) <= end for row, end in zip(times, as_of, strict=True)]
@@ -92,30 +95,53 @@ class PyfuncModel:
         columns = {}
         for name in model_input.columns:
             if name not in ("user_id", "as_of"):
-                kinds = (int, float) if name in (*numeric, "time") else (str,)
                 columns[str(name)] = _lists(model_input[name])
-                _refuse_other_kinds(str(name), columns[str(name)], kinds)
+                if name != "time":
+                    kind = Real if name in numeric else str
+                    _refuse_other_kinds(str(name), columns[str(name)], kind, or_none=True)
         return columns
 
     def _as_of(self, model_input: "pd.DataFrame", times: Sequence[Sequence[int]]) -> list[int]:
         """As-of time per user in microseconds."""
-        if "as_of" in model_input.columns:
-            return [int(moment) for moment in model_input["as_of"]]
-        return [max(row, default=self.model.trained_as_of) for row in times]
+        newest = [max(row, default=self.model.trained_as_of) for row in times]
+        if "as_of" not in model_input.columns:
+            return newest
+        given = zip(model_input["as_of"], newest, strict=True)
+        return [last if _is_missing(moment) else int(moment) for moment, last in given]
 
 
 def _lists(column: "pd.Series") -> list[list[Any] | None]:
-    """Cells that hold lists or arrays as lists, other cells (missing ones) as None."""
-    plain = (cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in column)
-    return [cell if isinstance(cell, list) else None for cell in plain]
+    """Cells that hold lists, tuples or arrays as lists, missing cells as None."""
+    lists: list[list[Any] | None] = []
+    for cell in column:
+        if isinstance(cell, np.ndarray):
+            lists.append(cell.tolist())
+        elif isinstance(cell, list | tuple):
+            lists.append(list(cell))
+        elif _is_missing(cell):
+            lists.append(None)
+        else:
+            message = f"column {column.name!r} must hold a list per user; found {cell!r}"
+            raise ValueError(message)
+    return lists
 
 
-def _refuse_other_kinds(name: str, lists: list[list[Any] | None], kinds: tuple[type, ...]) -> None:
-    """Refuse elements that are neither None nor of the field's kind."""
+def _is_missing(cell: Any) -> bool:  # noqa: ANN401 - a cell of any kind
+    """Whether a scalar cell is None, NaN or another of the missing values of pandas."""
+    import pandas as pd  # noqa: PLC0415 - our own commands do without
+
+    return bool(pd.isna(cell))
+
+
+def _refuse_other_kinds(
+    name: str, lists: Sequence[list[Any] | None], kind: type, *, or_none: bool = False
+) -> None:
+    """Refuse elements that are not of the field's kind; a truth value is no number."""
     for value in itertools.chain.from_iterable(row for row in lists if row is not None):
-        if value is not None and not isinstance(value, kinds):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            message = f"column {name!r} must hold lists of {wanted} or None; found {value!r}"
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits and not (or_none and value is None):
+            choice = ELEMENTS[kind] + (" or None" if or_none else "")
+            message = f"column {name!r} must hold lists of {choice}; found {value!r}"
             raise ValueError(message)
 
 

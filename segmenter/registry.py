@@ -4,13 +4,15 @@ What writes versions lives in the training room.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segmenter.bundle import MANIFEST, read_manifest
-from segmenter.errors import BundleError, RegistryError
-from segmenter.mlflow_home import MlflowHome
+from segmenter.errors import BundleError, ConfigError, RegistryError
+from segmenter.mlflow_home import MlflowHome, import_mlflow
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST_TAG = "bundle.sha256"
@@ -68,6 +70,24 @@ class RegisteredModel:
     aliases: dict[str, int]
 
 
+def check_model_name(name: str) -> None:
+    """Refuse a name that MLflow refuses, or that `resolve` would read as something else.
+
+    To be asked before a training job, which registers its model at the end.
+
+    Raises
+    ------
+    ConfigError
+        If the name is none.
+    """
+    if not re.fullmatch(r"[^\W_]([\w .-]*[\w])?", name):
+        message = (
+            "a model's name must begin with a letter or a digit and hold only letters, digits, "
+            f"spaces, and . _ - inside; found {name!r}; pass another --name"
+        )
+        raise ConfigError(message)
+
+
 def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
     """Find a model and check that its bundle is the one that was registered.
 
@@ -98,10 +118,11 @@ def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
         digest = read_manifest(folder)["digest"]
         return ResolvedModel(folder.resolve().name, None, (), folder, None, digest)
     client = home.client()
-    if spec is None:
-        spec = f"{_only_model(home, client)}@{CHAMPION}"
-    name, version = _find_version(home, client, spec)
-    return _verified(home, client.get_model_version(name, str(version)))
+    with _readable(home):
+        if spec is None:
+            spec = f"{_only_model(home, client)}@{CHAMPION}"
+        name, version = _find_version(home, client, spec)
+        return _verified(client, client.get_model_version(name, str(version)))
 
 
 def list_models(home: MlflowHome) -> tuple[RegisteredModel, ...]:
@@ -112,7 +133,9 @@ def list_models(home: MlflowHome) -> tuple[RegisteredModel, ...]:
     RegistryError
         If there is no usable home.
     """
-    return _list_models(home.client())
+    client = home.client()
+    with _readable(home):
+        return _list_models(client)
 
 
 def aliases_of(client: Any, name: str, version: int) -> tuple[str, ...]:  # noqa: ANN401
@@ -124,23 +147,36 @@ def aliases_of(client: Any, name: str, version: int) -> tuple[str, ...]:  # noqa
     return tuple(sorted(alias for alias, number in aliases.items() if int(number) == version))
 
 
+@contextmanager
+def _readable(home: MlflowHome) -> Iterator[None]:
+    """Say in our own words that MLflow cannot read its database."""
+    exceptions = import_mlflow().exceptions
+    try:
+        yield
+    except exceptions.MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        message = f"cannot read the models of {home.path}: {reason}"
+        raise RegistryError(message) from error
+
+
 def _list_models(client: Any) -> tuple[RegisteredModel, ...]:  # noqa: ANN401
-    names = sorted(model.name for model in _all_pages(client.search_registered_models))
+    # One search for all versions, sorted out here: a name with a quote does not fit into MLflow's
+    # filters.
+    found = [(v.name, int(v.version)) for v in all_pages(client.search_model_versions)]
     models = []
-    for name in names:
-        found = _all_pages(client.search_model_versions, filter_string=f"name = '{name}'")
-        versions = sorted((int(version.version) for version in found), reverse=True)
+    for name in sorted(model.name for model in all_pages(client.search_registered_models)):
+        versions = sorted((number for owner, number in found if owner == name), reverse=True)
         aliases = client.get_registered_model(name).aliases
         known = {alias: int(number) for alias, number in sorted(aliases.items())}
         models.append(RegisteredModel(name, tuple(versions), known))
     return tuple(models)
 
 
-def _all_pages(search: Any, **options: Any) -> list[Any]:  # noqa: ANN401
+def all_pages(search: Any) -> list[Any]:  # noqa: ANN401
     """Every result of one of MLflow's paged searches."""
     results, token = [], None
     while True:
-        page = search(page_token=token, **options)
+        page = search(page_token=token)
         results.extend(page)
         token = page.token
         if not token:
@@ -154,8 +190,9 @@ def _is_folder(spec: str) -> bool:
 
 def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
     models = _list_models(client)
-    if len(models) == 1:
-        return models[0].name
+    usable = [model for model in models if model.versions]
+    if len(usable) == 1:
+        return usable[0].name
     message = (
         f"choose a model with --model MODEL@ALIAS or MODEL/VERSION; {_inventory(home, models)}"
     )
@@ -165,7 +202,7 @@ def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
 def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]:  # noqa: ANN401
     """Name and version number that ``name@alias`` or ``name/version`` stands for."""
     models = _list_models(client)
-    parts = re.fullmatch(r"(?P<name>[^@]+)@(?P<alias>[^@/]+)|(?P<other>.+)/(?P<number>\d+)", spec)
+    parts = re.fullmatch(r"(?P<name>.+)@(?P<alias>[^@/]+)|(?P<other>.+)/(?P<number>\d+)", spec)
     if parts:
         name = parts["name"] or parts["other"]
         model = next((model for model in models if model.name == name), None)
@@ -179,21 +216,21 @@ def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]: 
 
 def _inventory(home: MlflowHome, models: tuple[RegisteredModel, ...]) -> str:
     """What can be asked for instead."""
-    if not models:
-        return (
-            f"{home.path} holds no registered model: "
-            "train one with `segmenter train`, or pass the folder of a bundle"
-        )
     choices = []
     for model in models:
         choices += [f"{model.name}@{alias}" for alias in model.aliases]
         choices += [f"{model.name}/{number}" for number in model.versions[:5]]
+    if not choices:
+        return (
+            f"{home.path} holds no registered model: "
+            "train one with `segmenter train`, or pass the folder of a bundle"
+        )
     return f"{home.path} holds {', '.join(choices)}"
 
 
-def _verified(home: MlflowHome, version: Any) -> ResolvedModel:  # noqa: ANN401
+def _verified(client: Any, version: Any) -> ResolvedModel:  # noqa: ANN401
     """The version's bundle, compared with the digest that was registered."""
-    client, label = home.client(), f"{version.name}/{version.version}"
+    label = f"{version.name}/{version.version}"
     place = Path(client.get_model_version_download_uri(version.name, version.version))
     manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
     registered = version.tags.get(DIGEST_TAG)

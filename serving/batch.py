@@ -17,7 +17,7 @@ import polars as pl
 from segmenter.assignment_table import assignment_table
 from segmenter.audience_model import AudienceModel
 from segmenter.clock import iso
-from segmenter.errors import ConfigError
+from segmenter.errors import ConfigError, OutputError
 from segmenter.events.store import EventStore
 from segmenter.files import atomic_file, digest_of_file, digest_of_json
 from segmenter.registry import ResolvedModel
@@ -150,10 +150,17 @@ def score(
     ConfigError
         If no user has an event at or before `as_of`.
     OutputError
-        If `out` holds assignments of another origin, or is being written by another run.
+        If `out` holds files of another origin where scores would be written, is being written by
+        another run, or cannot be written.
     """
     opened = EventStore.open(store)
     moment = opened.newest if as_of is None else as_of
+    if moment < opened.oldest:
+        message = (
+            f"no event of {store} lies at or before {iso(moment)}: the first is of "
+            f"{iso(opened.oldest)}; pass a later --as-of"
+        )
+        raise ConfigError(message)
     inputs = {
         "store_digest": opened.digest,
         "model_digest": model.digest,
@@ -167,10 +174,7 @@ def score(
         loaded = AudienceModel.load(model.folder)
         job = _Job(opened, opened.user_ids(), loaded, model.label, moment, folder, progress)
         records, n_reused = _finish_shards(job, shard_users)
-        if sum(record.n_without_events for record in records) == opened.n_users:
-            message = f"no event of {store} lies at or before {iso(moment)}; pass a later --as-of"
-            raise ConfigError(message)
-        manifest = inputs | _totals(loaded, records) | {"identity": folder.identity}
+        manifest = inputs | _totals(loaded, records)
         folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": _now()})
         return _report(out, manifest, n_reused=n_reused)
 
@@ -210,9 +214,7 @@ def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
         ASSIGNMENTS: assigned.with_columns(**stamps),
         EMBEDDINGS: pl.DataFrame([user_ids.filter(pl.Series(active)), vectors]),
     }
-    for kind, table in tables.items():
-        with atomic_file(job.folder.path(kind, number)) as temporary:
-            table.write_parquet(temporary)
+    digests = {kind: _save(table, job.folder.path(kind, number)) for kind, table in tables.items()}
     counts = (
         assigned.drop_nulls("segment_id")
         .group_by("segment_id")
@@ -222,11 +224,25 @@ def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
         number=number,
         n_users=len(users),
         n_without_events=int((~active).sum()),
-        digests={kind: digest_of_file(job.folder.path(kind, number)) for kind in tables},
+        digests=digests,
         segments={
             str(id_): (n, round(total, 6)) for id_, n, total in counts.sort("segment_id").rows()
         },
     )
+
+
+def _save(table: pl.DataFrame, path: Path) -> str:
+    """Write one file of a shard; returns its digest."""
+    try:
+        with atomic_file(path) as temporary:
+            table.write_parquet(temporary)
+        return digest_of_file(path)
+    except OSError as error:
+        message = (
+            f"cannot write {path}: {error}; the shards before it are kept: "
+            "make room and type the same command again"
+        )
+        raise OutputError(message) from error
 
 
 def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:

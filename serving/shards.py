@@ -19,6 +19,7 @@ from segmenter.files import atomic_file, digest_of_file, write_json
 
 ASSIGNMENTS, EMBEDDINGS = "assignments", "embeddings"
 MANIFEST = "manifest.json"
+FORMAT = "segmenter scores"
 PARTIAL = ".partial"
 KINDS = (ASSIGNMENTS, EMBEDDINGS)
 
@@ -65,8 +66,8 @@ class ShardFolder:
     Raises
     ------
     OutputError
-        On entering: if another run holds the folder, or it holds assignments that no scoring run
-        of ours has finished.
+        On entering: if another run holds the folder, or files of another origin stand where the
+        output would be written.
     """
 
     def __init__(self, out: Path, *, identity: str) -> None:
@@ -89,8 +90,7 @@ class ShardFolder:
             self._put_in_place()
             self._refuse_foreign()
             self.manifest = self._finished_manifest()
-            if self.manifest is None:
-                self._start_partial()
+            self._start_partial()
         except BaseException:
             self._lock.release()
             raise
@@ -126,19 +126,27 @@ class ShardFolder:
         write_json(self._record(record.number), asdict(record))
 
     def publish(self, manifest: Mapping[str, Any]) -> None:
-        """Bring all shards into place, the manifest last."""
-        write_json(self.partial / MANIFEST, dict(manifest))
+        """Bring all shards into place, the manifest last.
+
+        Raises
+        ------
+        OutputError
+            If meanwhile files of another origin came where the output is written.
+        """
+        self._refuse_foreign()
+        marks = {"format": FORMAT, "identity": self.identity}
+        write_json(self.partial / MANIFEST, {**manifest, **marks})
         self._put_in_place()
 
     def _finished_manifest(self) -> dict[str, Any] | None:
         shards = self._published_shards()
         if not shards or not all(_matches(self.out, shard) for shard in shards):
             return None
-        return _read_json(self.out / MANIFEST)
+        return _read_manifest(self.out)
 
     def _published_shards(self) -> list[dict[str, Any]]:
         """Records of the published output, if it is of this identity."""
-        manifest = _read_json(self.out / MANIFEST)
+        manifest = _read_manifest(self.out)
         if manifest is None or manifest["identity"] != self.identity:
             return []
         return manifest["shards"]
@@ -162,20 +170,41 @@ class ShardFolder:
 
     def _refuse_foreign(self) -> None:
         """Never replace files that no scoring run has written."""
-        standing = [kind for kind in KINDS if (self.out / kind).exists()]
-        if standing and _read_json(self.out / MANIFEST) is None:
+        manifest, foreign = _read_manifest(self.out), _standing(self.out)
+        if manifest is not None:
+            written = {
+                _shard_file(kind, one["number"]) for one in manifest["shards"] for kind in KINDS
+            }
+            foreign -= written | {MANIFEST}
+        if foreign:
             message = (
-                f"{self.out} holds {' and '.join(standing)} without the {MANIFEST} of a scoring "
-                "run; remove them or choose another --out"
+                f"{self.out} holds {', '.join(sorted(foreign)[:3])}, which no scoring run has "
+                "finished; move it away or choose another --out"
             )
             raise OutputError(message)
 
     def _start_partial(self) -> None:
-        """Keep the partial shards of this identity and no others."""
-        mark = self.partial / "identity.json"
-        if _read_json(mark) != {"identity": self.identity}:
+        """Keep the partial shards of this identity and no others, and none when all is done."""
+        mark, own = self.partial / "identity.json", {"identity": self.identity}
+        found = _read_json(mark)
+        if self.manifest is None and found != own:
             shutil.rmtree(self.partial, ignore_errors=True)
-            write_json(mark, {"identity": self.identity})
+            write_json(mark, own)
+        elif self.manifest is not None and found in (own, None):
+            shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def _standing(out: Path) -> set[str]:
+    """What stands where the output is written, hidden files aside."""
+    places = [out / MANIFEST]
+    for folder in (out / kind for kind in KINDS):
+        is_plain = folder.is_dir() and not folder.is_symlink()
+        places += folder.glob("[!.]*") if is_plain else [folder]
+    return {
+        place.relative_to(out).as_posix()
+        for place in places
+        if place.exists() or place.is_symlink()
+    }
 
 
 def _shard_file(kind: str, number: int) -> str:
@@ -191,10 +220,16 @@ def _matches(folder: Path, record: Mapping[str, Any]) -> bool:
     )
 
 
+def _read_manifest(out: Path) -> dict[str, Any] | None:
+    """The manifest of a finished scoring run, or None when there is none to trust."""
+    manifest = _read_json(out / MANIFEST)
+    return manifest if manifest is not None and manifest.get("format") == FORMAT else None
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object with an identity or a number, or None when there is none to trust."""
+    """A JSON object, or None when there is none to trust."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return value if isinstance(value, dict) and {"identity", "number"} & set(value) else None
+    return value if isinstance(value, dict) else None

@@ -19,7 +19,7 @@ MAX_WINDOW_DAYS = 90.0
 FIRST_CUT_SHARE = 0.33
 """Observed time before the first cut: histories shorter than this say too little."""
 MIN_HISTORIES = 50
-POOL_BATCHES = 16
+POOL_BATCHES = 64
 """Batches that are filled by length together: little padding, yet a different mix each pass."""
 
 

@@ -1,5 +1,6 @@
 """``segmenter ui`` and ``segmenter relocate``: look at an MLflow home, and mend a moved one."""
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from segmenter.terminal import Terminal
 
@@ -29,8 +31,7 @@ def ui(  # noqa: PLR0917 - a command's options are its parameters
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Serve MLflow's web page on this machine: runs, curves, models, versions. Ctrl-C ends it."""
-    import shlex  # noqa: PLC0415 - --help must be fast
-
+    from segmenter.errors import RegistryError  # noqa: PLC0415 - --help must be fast
     from segmenter.mlflow_home import MLFLOW_ENVIRONMENT, MlflowHome  # noqa: PLC0415
     from training.mlflow_server import HOST, running_server, server_command  # noqa: PLC0415
 
@@ -45,13 +46,15 @@ def ui(  # noqa: PLR0917 - a command's options are its parameters
         terminal.finish(result)
         return
     signal.signal(signal.SIGTERM, _interrupt)
-    terminal.say(f"Starting MLflow on {home.path} ...")
+    terminal.say(Text(f"Starting MLflow on {home.path} ..."))
     try:
         with running_server(home, port) as server:
             terminal.say(f"MLflow answers on {url} (Ctrl-C ends it)")
             terminal.finish(result)
             sys.stdout.flush()  # a script that waits for the address must not wait for the end
-            server.wait()
+            status = server.wait()
+        message = f"MLflow on {url} ended by itself with status {status}; start it again"
+        raise RegistryError(message)
     except KeyboardInterrupt:
         terminal.say("MLflow ended.")
 
@@ -68,13 +71,14 @@ def relocate(mlruns: Mlruns = MLRUNS, as_json: AsJson = False) -> None:  # noqa:
     terminal = Terminal(as_json=as_json)
     done = mlflow_home.relocate(mlflow_home.MlflowHome(mlruns))
     if done.backup is None:
-        terminal.say(f"{mlruns} stands where its locations point to: nothing to do.")
+        terminal.say(Text(f"{mlruns} stands where its locations point to: nothing to do."))
     else:
-        terminal.say(f"Moved from  {done.old}\nMoved to    {done.new}")
+        terminal.say(Text(f"Moved from  {done.old}\nMoved to    {done.new}"))
         for column, n_rows in done.changed.items():
             terminal.say(f"  {column}: {n_rows} locations rewritten")
-        terminal.say(f"Database before: {done.backup}")
-    terminal.next_commands("segmenter ui", "segmenter segments")
+        terminal.say(Text(f"Database before: {done.backup}"))
+    place = "" if mlruns == MLRUNS else f" --mlruns {shlex.quote(str(mlruns))}"
+    terminal.next_commands(f"segmenter ui{place}", f"segmenter segments{place}")
     terminal.finish(
         {
             "old": str(done.old),

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,11 +13,22 @@ from typing import Any
 from segmenter.bundle import read_manifest
 from segmenter.flavor import write_flavor
 from segmenter.mlflow_home import MlflowHome, import_mlflow
-from segmenter.registry import CHALLENGER, CHAMPION, DIGEST_TAG, aliases_of
+from segmenter.registry import (
+    CHALLENGER,
+    CHAMPION,
+    DIGEST_TAG,
+    aliases_of,
+    all_pages,
+    check_model_name,
+)
 from training.tracking import Tracker, as_registry_error
 
 REGISTERED_TAG = "registered_at"
 """Tag set last: a version without it was being registered when the process died."""
+
+MODEL_SCHEME = "models:/"
+LINKS_TAG = "mlflow.modelVersions"
+"""Tag of MLflow's own on a logged model: the versions that were registered from it."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +103,14 @@ def register(
 
     Raises
     ------
+    ConfigError
+        If `name` is no name for a model.
     BundleError
         If the folder is no bundle, or does not load.
     RegistryError
         If MLflow refuses or cannot be written; a second call goes on where this one stopped.
     """
+    check_model_name(name)
     home, run_id, digest = tracker.home, tracker.run_id, read_manifest(bundle)["digest"]
     with as_registry_error(f"{bundle} could not be registered as {name}"), home.lock():
         job = _Registration(home, home.client(), name, run_id, digest)
@@ -104,6 +119,7 @@ def register(
             details = {"tags": {**(tags or {}), DIGEST_TAG: digest}, "description": description}
             version = _new_version(job, _logged_model(job, bundle), details)
         if REGISTERED_TAG not in version.tags:
+            _link(job, version)
             _set_aliases(job, int(version.version))
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now)
@@ -121,13 +137,15 @@ def _find_version(job: _Registration) -> Any | None:  # noqa: ANN401 - mlflow's 
 
 def _logged_model(job: _Registration, bundle: Path) -> str:
     """Id of the logged model that holds the bundle; made, or finished, when missing."""
-    client = job.client
-    experiment = client.get_run(job.run_id).info.experiment_id
+    client, run = job.client, job.client.get_run(job.run_id)
+    experiment = run.info.experiment_id
     known = client.search_logged_models([experiment], f"source_run_id = '{job.run_id}'")
     model = next((model for model in known if model.tags.get(DIGEST_TAG) == job.digest), None)
     if model is None:
+        # Unlike a registered model, a logged one may have no dot in its name.
+        name = re.sub(r"[^\w -]", "-", job.name)
         model = client.create_logged_model(
-            experiment, name=job.name, source_run_id=job.run_id, tags={DIGEST_TAG: job.digest}
+            experiment, name=name, source_run_id=job.run_id, tags={DIGEST_TAG: job.digest}
         )
     entities = import_mlflow().entities
     if model.status != entities.LoggedModelStatus.READY:
@@ -135,7 +153,9 @@ def _logged_model(job: _Registration, bundle: Path) -> str:
             folder = Path(scratch) / "model"
             write_flavor(folder, bundle, name=job.name, run_id=job.run_id, model_id=model.model_id)
             client.log_model_artifacts(model.model_id, str(folder))
-        client.log_outputs(job.run_id, [entities.LoggedModelOutput(model.model_id, step=0)])
+        # MLflow refuses an output that is there, as after a kill between here and the next line.
+        if model.model_id not in {output.model_id for output in run.outputs.model_outputs}:
+            client.log_outputs(job.run_id, [entities.LoggedModelOutput(model.model_id, step=0)])
         client.finalize_logged_model(model.model_id, "READY")
     return str(model.model_id)
 
@@ -143,22 +163,31 @@ def _logged_model(job: _Registration, bundle: Path) -> str:
 def _new_version(job: _Registration, model_id: str, details: dict[str, Any]) -> Any:  # noqa: ANN401
     """Register the logged model; its digest goes in with it, in one transaction."""
     client = job.client
-    if not client.search_registered_models(f"name = '{job.name}'"):
+    if job.name not in {model.name for model in all_pages(client.search_registered_models)}:
         client.create_registered_model(job.name)
     with _as_default_home(job.home):
-        version = client.create_model_version(
-            job.name, f"models:/{model_id}", run_id=job.run_id, **details
+        return client.create_model_version(
+            job.name, f"{MODEL_SCHEME}{model_id}", run_id=job.run_id, **details
         )
-    # What MLflow's own register_model writes too: the page of the logged model links the version.
-    link = json.dumps([{"name": job.name, "version": int(version.version)}])
-    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
-    return version
+
+
+def _link(job: _Registration, version: Any) -> None:  # noqa: ANN401 - mlflow's ModelVersion
+    """Let the page of the logged model lead to the version, as MLflow's own function does."""
+    model_id = version.source.removeprefix(MODEL_SCHEME)
+    links = json.loads(job.client.get_logged_model(model_id).tags.get(LINKS_TAG, "[]"))
+    link = {"name": job.name, "version": int(version.version)}
+    if link not in links:
+        job.client.set_logged_model_tags(model_id, {LINKS_TAG: json.dumps([*links, link])})
 
 
 def _set_aliases(job: _Registration, version: int) -> None:
-    """The new version challenges; without a champion there is nothing to challenge."""
+    """The new version challenges; without a champion there is nothing to challenge.
+
+    A version whose registration was cut short and ends late does not displace a newer challenger.
+    """
     aliases = job.client.get_registered_model(job.name).aliases
-    job.client.set_registered_model_alias(job.name, CHALLENGER, version)
+    if int(aliases.get(CHALLENGER, 0)) < version:
+        job.client.set_registered_model_alias(job.name, CHALLENGER, version)
     if CHAMPION not in aliases:
         job.client.set_registered_model_alias(job.name, CHAMPION, version)
 

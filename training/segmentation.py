@@ -21,6 +21,7 @@ from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
 from training.config import TrainConfig
 
+TOTAL_VALUE = "total value"
 MIN_AGREEMENT = 0.95
 """Share of core members that the assigner must give back to their own segment."""
 
@@ -155,7 +156,7 @@ def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> User
     columns: list[np.ndarray] = []
     starts = np.cumsum([0, *(vocabulary.size(name) - FIRST for name in fields)])
     names = ["events", "active days", "days since last event"]
-    names += ["spend"] if "value" in vocabulary.numeric else []
+    names += [TOTAL_VALUE] if "value" in vocabulary.numeric else []
     levels = {name: np.zeros(len(users)) for name in names}
     for places, batch in reader.batches(
         users, as_of=as_of, max_events=BATCH_EVENTS, max_users=BATCH_USERS
@@ -175,7 +176,7 @@ def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> User
 
 
 def batch_levels(batch: EventBatch, names: list[str]) -> dict[str, np.ndarray]:
-    """Activity, recency and spend of each user of a batch, float64 [B] each."""
+    """Activity, recency and total value of each user of a batch, float64 [B] each."""
     owner, n_users = batch.owner, len(batch)
     days = batch.times // DAY_US
     new_day = torch.ones_like(days, dtype=torch.bool)
@@ -186,7 +187,7 @@ def batch_levels(batch: EventBatch, names: list[str]) -> dict[str, np.ndarray]:
         "active days": sum_by_owner(new_day, owner, n_users),
         "days since last event": (batch.as_of - last).double() / DAY_US,
     }
-    if "spend" in names:
-        spend = torch.nan_to_num(batch.numbers["value"])
-        values["spend"] = sum_by_owner(spend, owner, n_users)
+    if TOTAL_VALUE in names:
+        value = torch.nan_to_num(batch.numbers["value"])
+        values[TOTAL_VALUE] = sum_by_owner(value, owner, n_users)
     return {name: value.double().numpy() for name, value in values.items()}

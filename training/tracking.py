@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from segmenter.errors import RegistryError
+from segmenter.errors import RegistryError, SegmenterError
 from segmenter.files import write_json
 from segmenter.mlflow_home import MlflowHome, import_mlflow
 
@@ -303,7 +303,7 @@ def as_registry_error(what: str) -> Iterator[None]:
     """Say what could not be done, whatever MLflow raised."""
     try:
         yield
-    except RegistryError:
+    except SegmenterError:
         raise
     except Exception as error:
         message = f"{what}: {_first_line(error)}"

@@ -14,6 +14,8 @@ from segmenter.events.times import to_microseconds
 
 ROW = "<row>"
 """Internal column: number of the row in the whole log, from 0."""
+UNREAD = "<unread>"
+"""Internal column: hash of the columns that are not read, where duplicates are looked for."""
 REASON = "reason"
 DUPLICATE = "exact duplicate"
 BROKEN_LINE = "unreadable line"
@@ -57,7 +59,7 @@ class CleanedRows:
     ----------
     rows
         Typed rows: texts, ``time`` and ``seq`` Int64, numbers Float64 with null for missing,
-        ``consent`` Int8 code, and the row number.
+        ``consent`` Int8 code, the row number, and the hash of unread columns where it is there.
     rejected
         Unusable rows as text, with their reason and row number.
     n_after_until
@@ -75,7 +77,8 @@ def clean_rows(raw: pl.DataFrame, layout: Layout, rules: CleaningRules) -> Clean
     Parameters
     ----------
     raw
-        Rows as read, columns named by field, and the row number.
+        Rows as read, columns named by field, the row number, and perhaps the hash of the columns
+        that are not read.
     layout
         Which fields there are.
     rules
@@ -98,8 +101,7 @@ def clean_rows(raw: pl.DataFrame, layout: Layout, rules: CleaningRules) -> Clean
         name: _number(raw[name], name) if name in numeric else _typed(raw[name], name, rules)
         for name in layout.columns
     }
-    typed[ROW] = raw[ROW]
-    rows = pl.DataFrame(typed)
+    rows = pl.DataFrame(typed).hstack(raw.select(name for name in (ROW, UNREAD) if name in raw))
     tests = [
         (pl.col("user").is_null(), "no user"),
         (pl.col("event").is_null(), "no event"),
@@ -150,7 +152,7 @@ def text_of(column: pl.Series) -> pl.Series:
     kind = column.dtype
     if kind.is_float():
         column = column.fill_nan(None)
-        whole = column.cast(pl.Int64, strict=False)
+        whole = column.cast(pl.Int128, strict=False)
         is_whole = (whole.cast(kind) == column).fill_null(value=False)
         return whole.cast(pl.String).zip_with(is_whole, column.cast(pl.String))
     if kind != pl.String:
@@ -159,6 +161,9 @@ def text_of(column: pl.Series) -> pl.Series:
         except pl.exceptions.PolarsError as error:
             message = f"column {column.name} holds bytes that are not UTF-8 text: {error}"
             raise SourceError(message) from error
+    # Blank texts are empty or begin with white space: below "!", or not ASCII.
+    if not ((column < "!") | (column >= "\u0080")).any():
+        return column
     blank = column.str.strip_chars().str.len_bytes() == 0
     return column.set(blank, None) if blank.any() else column
 

@@ -6,6 +6,7 @@ log. How values are read is `segmenter.events.cleaning`; from which files,
 """
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -245,7 +246,8 @@ def _proposal(name: str, free: Sequence[str]) -> str:
 
 
 def _quoted(column: str) -> str:
-    return f"'{column}'" if any(letter.isspace() for letter in column) else column
+    """As it is typed in a shell."""
+    return column if column.isidentifier() else shlex.quote(column)
 
 
 def _listed(names: Iterable[str]) -> str:

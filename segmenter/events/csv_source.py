@@ -10,7 +10,13 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from segmenter.errors import SourceError
-from segmenter.events.source_format import HEAD_ROWS, Chunk, ReadOptions, SourceFormat
+from segmenter.events.source_format import (
+    HEAD_ROWS,
+    Chunk,
+    ReadOptions,
+    SourceFormat,
+    encoding_error,
+)
 
 BLOCK_BYTES = 16 << 20
 HEAD_BYTES = 4 << 20
@@ -25,18 +31,19 @@ def _delimiter(path: Path, options: ReadOptions) -> str:
 
 
 def _header(path: Path, options: ReadOptions) -> list[str]:
-    """Names in the first line; refuses what cannot be the header of this file."""
+    """Names in the first line, but for unnamed columns; refuses what cannot be the header."""
     delimiter = _delimiter(path, options)
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as opened:
+        with opener(path, "rt", encoding=options.codec, newline="") as opened:
             names = next(csv.reader(opened, delimiter=delimiter), [])
-    except UnicodeDecodeError as error:
-        raise SourceError(_encoding_message(path, str(error))) from error
+    except UnicodeError as error:
+        raise encoding_error(path, options, error) from error
     except (OSError, EOFError, csv.Error) as error:
         message = f"cannot read {path}: {error}"
         raise SourceError(message) from error
-    if not any(name.strip() for name in names):
+    names = [name for name in names if name.strip()]
+    if not names:
         message = f"{path} is empty: it has no header line with column names"
         raise SourceError(message)
     found = next((other for other in OTHER_DELIMITERS if other in names[0]), None)
@@ -51,10 +58,6 @@ def _header(path: Path, options: ReadOptions) -> list[str]:
         message = f"{path} has two columns named {double}; rename one"
         raise SourceError(message)
     return names
-
-
-def _encoding_message(path: Path, detail: str) -> str:
-    return f"{path} is not UTF-8 ({detail}); convert it, for example: iconv -t UTF-8 FILE"
 
 
 def _batches(
@@ -73,7 +76,9 @@ def _batches(
             pa.OSFile(str(path)) as file,
             pc.open_csv(
                 pa.CompressedInputStream(file, "gzip") if gzipped else file,
-                read_options=pc.ReadOptions(use_threads=False, block_size=block_bytes),
+                read_options=pc.ReadOptions(
+                    use_threads=False, block_size=block_bytes, encoding=options.encoding
+                ),
                 parse_options=pc.ParseOptions(
                     delimiter=_delimiter(path, options),
                     newlines_in_values=True,
@@ -91,9 +96,11 @@ def _batches(
                 rows = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
                 found, broken[:] = list(broken), []
                 yield Chunk(rows, file.tell() / file.size(), found)
+    except UnicodeError as error:
+        raise encoding_error(path, options, error) from error
     except (pa.ArrowException, OSError, EOFError) as error:
         if "UTF8" in str(error):
-            raise SourceError(_encoding_message(path, str(error))) from error
+            raise encoding_error(path, options, error) from error
         message = f"cannot read {path} as CSV: {error}"
         raise SourceError(message) from error
     if broken:

@@ -10,7 +10,6 @@ from segmenter.events.assembly import assemble
 from segmenter.events.cleaning import FUTURE
 from segmenter.events.contract import ColumnMapping
 from segmenter.events.ingest_options import IngestOptions
-from segmenter.events.source_format import ReadOptions
 from segmenter.events.sources import EventLog, open_log
 from segmenter.events.store import FORMAT_VERSION, MANIFEST, EventStore, read_manifest
 from segmenter.files import atomic_folder, write_json
@@ -129,7 +128,7 @@ def ingest(
     mapping, options = mapping or ColumnMapping(), options or IngestOptions()
     options.check()
     _check_place(store)
-    log = open_log(sources, mapping, options=ReadOptions(options.delimiter), outside=store)
+    log = open_log(sources, mapping, options=options.reading(), outside=store)
     origin = _origin(log, options)
     previous = _up_to_date(store, origin)
     if previous is not None:

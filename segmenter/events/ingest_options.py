@@ -7,6 +7,7 @@ from typing import Any
 from segmenter.clock import iso
 from segmenter.errors import ConfigError
 from segmenter.events.cleaning import CleaningRules
+from segmenter.events.source_format import UTF_8, ReadOptions, check_encoding
 from segmenter.events.times import TIME_UNITS, check_timezone
 
 DAY_US = 86_400_000_000
@@ -26,8 +27,10 @@ class IngestOptions:
         ``"s"``, ``"ms"``, ``"us"`` or ``"ns"`` of epoch numbers; None tells it from their size.
     delimiter
         Between the fields of a CSV line; None takes the comma (``.tsv``: the tab).
+    encoding
+        Of CSV and JSON lines files, as Python names it.
     keep_duplicates
-        Whether rows that repeat another in every used column are kept.
+        Whether rows that repeat another in every column but ``seq`` are kept.
     now
         Time of the run in microseconds; events more than a day later are errors of the log. None
         asks the clock.
@@ -41,6 +44,7 @@ class IngestOptions:
     timezone: str = "UTC"
     time_unit: str | None = None
     delimiter: str | None = None
+    encoding: str = UTF_8
     keep_duplicates: bool = False
     now: int | None = None
     chunk_rows: int = 500_000
@@ -61,6 +65,11 @@ class IngestOptions:
         if self.delimiter is not None and len(self.delimiter) != 1:
             message = f"--delimiter must be one character; found {self.delimiter!r}"
             raise ConfigError(message)
+        check_encoding(self.encoding)
+
+    def reading(self) -> ReadOptions:
+        """How files are opened."""
+        return ReadOptions(self.delimiter, self.encoding, find_repeats=not self.keep_duplicates)
 
     def to_json(self) -> dict[str, Any]:
         """What decides the content, in plain form."""

@@ -91,12 +91,12 @@ def _differs(column: pl.Series) -> np.ndarray:
 
 
 def repeats(rows: pl.DataFrame) -> np.ndarray:
-    """Which rows equal an earlier row in every field except ``seq``.
+    """Which rows equal an earlier row in every column of the log except that of ``seq``.
 
     Parameters
     ----------
     rows
-        Rows in store order.
+        Rows in store order, with the hash of the columns that are not read where there are some.
 
     Returns
     -------
@@ -110,6 +110,9 @@ def repeats(rows: pl.DataFrame) -> np.ndarray:
     repeated = np.zeros(len(rows), dtype=bool)
     if len(candidates):
         compared = rows.select(pl.exclude("user", HASH, ROW, "seq"))[candidates]
+        # Few rows share a hash, and only those are worth the comparison of every value.
+        alike = compared.hash_rows().is_duplicated()
+        compared, candidates = compared.filter(alike), candidates[alike.to_numpy()]
         first = compared.select(pl.struct(pl.all()).is_first_distinct()).to_series()
         repeated[candidates] = ~first.to_numpy()
     return repeated

@@ -4,13 +4,14 @@ A further format (an export of another collector) is one file with a `SourceForm
 in `FORMATS`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from segmenter.errors import ColumnError, SourceError
+from segmenter.events.cleaning import UNREAD
 from segmenter.events.contract import ColumnMapping, Kind, Layout, choose_columns
 from segmenter.events.csv_source import CSV
 from segmenter.events.json_source import JSON_LINES
@@ -64,11 +65,23 @@ class EventLog:
     options: ReadOptions
 
     def chunks(self, file: SourceFile) -> Iterator[Chunk]:
-        """The rows of one file, columns named by field, a bounded number at a time."""
-        columns = list(dict.fromkeys(self.layout.columns.values()))
+        """The rows of one file, columns named by field, a bounded number at a time.
+
+        Where repeats are looked for, the columns that carry no field come along as one hash.
+        """
+        used = list(dict.fromkeys(self.layout.columns.values()))
+        unread = list(self.layout.ignored) if self.options.find_repeats else []
         named = [pl.col(its).alias(name) for name, its in self.layout.columns.items()]
-        for chunk in self.format.chunks(file.path, columns, self.options):
-            yield replace(chunk, rows=chunk.rows.select(named))
+        for chunk in self.format.chunks(file.path, [*used, *unread], self.options):
+            rows = chunk.rows.select(named)
+            if unread:
+                rows = rows.with_columns(_row_hashes(chunk.rows.select(unread)).alias(UNREAD))
+            yield replace(chunk, rows=rows)
+
+
+def _row_hashes(rows: pl.DataFrame) -> pl.Series:
+    """Equal for equal rows, in whichever chunk they stand."""
+    return rows.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String)).hash_rows()
 
 
 def open_log(
@@ -106,8 +119,8 @@ def open_log(
     paths = find_files(sources, outside=outside)
     source_format = _common_format(paths)
     looks = {path: _look(path, source_format, options) for path in paths}
-    kinds = {name: kind for look in reversed(looks.values()) for name, kind in look.kinds.items()}
     columns = list(dict.fromkeys(name for look in looks.values() for name in look.kinds))
+    kinds = {name: _common_kind(name, looks.values()) for name in columns}
     layout = choose_columns(columns, mapping, kind_of=kinds)
     _check_looks(looks, layout, open_ended=source_format.open_ended)
     files = [SourceFile(path, path.stat().st_size, digest_of_file(path)) for path in paths]
@@ -198,9 +211,12 @@ def _endings() -> str:
 
 @dataclass(frozen=True)
 class _Look:
-    """What the first rows of a file say: how each column would be read as an extra, and types."""
+    """What the first rows of a file say: how each column would be read as an extra, and types.
 
-    kinds: dict[str, Kind]
+    A column without any value says nothing.
+    """
+
+    kinds: dict[str, Kind | None]
     types: dict[str, pl.DataType]
 
 
@@ -210,11 +226,19 @@ def _look(path: Path, source_format: SourceFormat, options: ReadOptions) -> _Loo
     return _Look(kinds, dict(head.schema))
 
 
-def _kind_of(column: pl.Series, *, typed: bool) -> Kind:
+def _common_kind(name: str, looks: Iterable[_Look]) -> Kind:
+    """What the first file that says something of a column says."""
+    said = (look.kinds.get(name) for look in looks)
+    return next((kind for kind in said if kind is not None), "text")
+
+
+def _kind_of(column: pl.Series, *, typed: bool) -> Kind | None:
     """A column's kind by its type; in a format without types, by how its values look."""
     if column.dtype.is_numeric():
         return "number"
-    if typed or column.null_count() == len(column):
+    if column.null_count() == len(column):
+        return None
+    if typed:
         return "text"
     texts = column.drop_nulls().str.strip_chars()
     are_numbers = texts.cast(pl.Float64, strict=False).is_not_null().all()
@@ -236,7 +260,7 @@ def _check_looks(looks: Mapping[Path, _Look], layout: Layout, *, open_ended: boo
                 raise ColumnError(message)
             if look.types[column].is_nested():
                 message = (
-                    f"column {column} of {path} holds {look.types[column]} values; "
+                    f"column {column} of {path} holds {look.types[column].base_type()} values; "
                     f"the {name} must be a plain value: flatten it first"
                 )
                 raise ColumnError(message)

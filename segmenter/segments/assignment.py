@@ -18,6 +18,9 @@ NO_SEGMENT = -1
 N_NEIGHBORS = 15
 MAX_REFERENCES = 20_000
 
+BLOCK_ROWS = 20_000
+"""Users who vote at once, so that the memory of an assignment does not grow with its users."""
+
 NOVELTY_PERCENTILE = 95.0
 """Users farther out than this share of their own segment's users begin to count as novel."""
 
@@ -74,13 +77,11 @@ def inverse_distance(distances: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     distances
-        float64 [n, k], ascending.
+        float64 [n, k].
     """
     exact = distances == 0
-    with np.errstate(divide="ignore", over="ignore"):
-        weights = np.minimum(1 / distances, np.finfo(np.float64).max / distances.shape[1])
-    has_exact = exact.any(axis=1, keepdims=True)
-    return np.where(has_exact, exact.astype(np.float64), weights)
+    weights = np.divide(1.0, distances, out=exact.astype(np.float64), where=~exact)
+    return np.where(exact.any(axis=1, keepdims=True), exact, weights)
 
 
 def softened_distance(distances: np.ndarray) -> np.ndarray:
@@ -108,14 +109,17 @@ class VoteAssigner:
         int32 [m], their segments, positive.
     novelty_limits
         float64 [n_segments] in the order of the segment ids: the distance to the farthest voting
-        neighbour that 95 % of the segment's users keep within. None measures it on the reference.
+        neighbour that 95 % of the segment's users keep within. None measures it on the reference
+        and on `others`.
+    others
+        float32 [n, d], users of the fit who have no vote.
     n_neighbors
         Voters per user; all of the reference where it has fewer.
 
     Raises
     ------
     FitError
-        If there is no reference, or its shapes do not fit together.
+        If there is no reference, or the parts do not fit together.
     """
 
     def __init__(
@@ -124,14 +128,10 @@ class VoteAssigner:
         labels: np.ndarray,
         *,
         novelty_limits: np.ndarray | None = None,
+        others: np.ndarray | None = None,
         n_neighbors: int = N_NEIGHBORS,
     ) -> None:
-        if reference.ndim != 2 or labels.shape != reference.shape[:1] or not len(reference):
-            message = (
-                "an assigner needs core members with one label each; found reference of shape "
-                f"{reference.shape} and labels of shape {labels.shape}"
-            )
-            raise FitError(message)
+        _check_core(reference, labels, n_neighbors)
         self._neighbors = NearestReferences(reference)
         self.labels = labels.astype(np.int32)
         self.segment_ids, self._codes = np.unique(self.labels, return_inverse=True)
@@ -140,9 +140,15 @@ class VoteAssigner:
             [self.reference[self.labels == i].mean(0, np.float64) for i in self.segment_ids]
         )
         if novelty_limits is None:
-            indices, distances = self._other_neighbors()
-            novelty_limits = self._limits(indices, distances)
+            novelty_limits = self._measured_limits(others)
         self.novelty_limits = np.asarray(novelty_limits, dtype=np.float64)
+        n_segments, found = len(self.segment_ids), self.novelty_limits
+        if found.shape != (n_segments,) or not (np.isfinite(found) & (found > 0)).all():
+            message = (
+                f"each of {n_segments} segments must have a positive novelty limit; found "
+                f"{found.tolist()}"
+            )
+            raise FitError(message)
 
     @classmethod
     def fit(
@@ -176,14 +182,8 @@ class VoteAssigner:
         """
         core = np.flatnonzero(labels != NO_SEGMENT)
         kept = core[_stratified_draw(labels[core], max_references, seed)]
-        unmeasured = np.empty(0)
-        bare = cls(space[kept], labels[kept], novelty_limits=unmeasured, n_neighbors=n_neighbors)
-        others = np.setdiff1d(np.arange(len(space)), kept)
-        own = bare._other_neighbors()
-        theirs = bare._neighbors.query(space[others], own[0].shape[1])
-        indices, distances = (np.concatenate(pair) for pair in zip(own, theirs, strict=True))
-        limits = bare._limits(indices, distances)
-        return cls(space[kept], labels[kept], novelty_limits=limits, n_neighbors=n_neighbors)
+        others = np.delete(space, kept, axis=0)
+        return cls(space[kept], labels[kept], others=others, n_neighbors=n_neighbors)
 
     @property
     def reference(self) -> np.ndarray:
@@ -209,17 +209,9 @@ class VoteAssigner:
             If `space` has another width than the reference, or holds NaN or an infinity.
         """
         self._check(space)
-        n_neighbors = min(self.n_neighbors, len(self.reference))
-        indices, distances = self._neighbors.query(space, n_neighbors)
-        rows = np.arange(len(space))
-        first = self._winners(indices, distances)
-        shares = self._shares(indices, distances)
-        strength = shares[rows, first] * self._familiarity(first, distances)
-        return Assignment(
-            self.segment_ids[first],
-            strength.astype(np.float32),
-            self._runners_up(space, first, shares),
-        )
+        starts = range(0, max(len(space), 1), BLOCK_ROWS)
+        blocks = [self._assign_block(space[start : start + BLOCK_ROWS]) for start in starts]
+        return Assignment(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
     def leave_one_out_agreement(self) -> float:
         """Share of references whose own segment wins the vote of the other references.
@@ -267,25 +259,18 @@ class VoteAssigner:
         Raises
         ------
         BundleError
-            If an array is missing or the shapes do not fit together.
+            If an array is missing or the arrays do not fit together.
         """
         try:
-            assigner = cls(
+            return cls(
                 arrays["reference"],
                 arrays["labels"],
                 novelty_limits=arrays["novelty_limits"],
                 n_neighbors=int(arrays["n_neighbors"][0]),
             )
-        except (KeyError, IndexError, FitError) as error:
+        except (KeyError, IndexError, ValueError, FitError) as error:
             message = f"the assigner's arrays do not fit together: {error}"
             raise BundleError(message) from error
-        if len(assigner.novelty_limits) != len(assigner.segment_ids):
-            message = (
-                f"the assigner has {len(assigner.segment_ids)} segments but "
-                f"{len(assigner.novelty_limits)} novelty limits"
-            )
-            raise BundleError(message)
-        return assigner
 
     def _check(self, space: np.ndarray) -> None:
         """Refuse points that have no place in the space of the reference."""
@@ -295,6 +280,16 @@ class VoteAssigner:
         if not np.isfinite(space).all():
             message = "users must have finite coordinates; found NaN or an infinity"
             raise ValueError(message)
+
+    def _assign_block(self, space: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Segment ids, strengths and second segment ids of users who are asked at once."""
+        n_neighbors = min(self.n_neighbors, len(self.reference))
+        indices, distances = self._neighbors.query(space, n_neighbors)
+        first = self._winners(indices, distances)
+        shares = self._shares(indices, distances)
+        strength = shares[np.arange(len(space)), first] * self._familiarity(first, distances)
+        second = self._runners_up(space, first, shares)
+        return self.segment_ids[first], strength.astype(np.float32), second
 
     def _other_neighbors(self) -> tuple[np.ndarray, np.ndarray]:
         """Neighbours of each reference among the others: indices and distances [m, k]."""
@@ -319,9 +314,14 @@ class VoteAssigner:
         votes = tally(self._codes[indices], softened_distance(distances), len(self.segment_ids))
         return votes / votes.sum(axis=1, keepdims=True)
 
-    def _limits(self, indices: np.ndarray, distances: np.ndarray) -> np.ndarray:
-        """Novelty limit of each segment from users with these neighbours, float64 [n_segments]."""
+    def _measured_limits(self, others: np.ndarray | None) -> np.ndarray:
+        """Novelty limit of each segment over the references and others, float64 [n_segments]."""
+        indices, distances = self._other_neighbors()
         winners, farthest = self._winners(indices, distances), distances[:, -1]
+        if others is not None:
+            indices, distances = self._neighbors.query(others, indices.shape[1])
+            winners = np.concatenate([winners, self._winners(indices, distances)])
+            farthest = np.concatenate([farthest, distances[:, -1]])
         spread = np.sqrt(self.reference.var(axis=0, dtype=np.float64).sum())
         floor = max(SPREAD_FLOOR * spread, float(np.finfo(np.float32).eps))
         limits = np.full(len(self.segment_ids), np.percentile(farthest, NOVELTY_PERCENTILE))
@@ -347,6 +347,25 @@ class VoteAssigner:
         gaps[np.arange(len(unvoted)), first[unvoted]] = np.inf
         second[unvoted] = gaps.argmin(axis=1)
         return self.segment_ids[second]
+
+
+def _check_core(reference: np.ndarray, labels: np.ndarray, n_neighbors: int) -> None:
+    """Refuse core members that cannot vote."""
+    if reference.ndim != 2 or labels.shape != reference.shape[:1] or not reference.size:
+        message = (
+            "an assigner needs core members with coordinates and one label each; found reference "
+            f"of shape {reference.shape} and labels of shape {labels.shape}"
+        )
+        raise FitError(message)
+    if not np.isfinite(reference).all():
+        message = "core members must have finite coordinates; found NaN or an infinity"
+        raise FitError(message)
+    if labels.dtype.kind not in "iu" or labels.min() < 1:
+        message = f"labels must be integers from 1; found {labels.dtype} from {labels.min()}"
+        raise FitError(message)
+    if n_neighbors < 1:
+        message = f"n_neighbors must be at least 1; found {n_neighbors}"
+        raise FitError(message)
 
 
 def _stratified_draw(labels: np.ndarray, n_wanted: int, seed: int) -> np.ndarray:

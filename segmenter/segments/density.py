@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segmenter.errors import ConfigError, FitError
+from segmenter.errors import ConfigError
 from segmenter.segments.assignment import N_NEIGHBORS, NO_SEGMENT, inverse_distance, tally
 from segmenter.segments.layout import lay_out, neighbor_graph
 from segmenter.segments.merging import absorb_small, cut, ward_tree
 from segmenter.segments.neighbors import NearestReferences
+from segmenter.segments.projection import require_finite_users
 from segmenter.terminal import ProgressCallback
 
 MAP_MIN_DIST = 0.1
@@ -164,6 +165,7 @@ def find_segments(
     Campello, Moulavi, Sander (2013), "Density-based clustering based on hierarchical density
     estimates" (leaves of the condensed tree); Ward (1963).
     """
+    require_finite_users(space)
     rows = _sample(space, settings, seed)
     fitted = np.ascontiguousarray(space[rows], dtype=np.float32)
     tell = progress or _tell_nobody
@@ -194,16 +196,6 @@ def _tell_nobody(done: int, total: int) -> None:
 
 def _sample(space: np.ndarray, settings: DensitySettings, seed: int) -> np.ndarray:
     """Ascending rows of the users that take part in the fit."""
-    if space.ndim != 2 or not space.size:
-        message = f"segments need users with coordinates; found an array of shape {space.shape}"
-        raise FitError(message)
-    unusable = int((~np.isfinite(space).all(axis=1)).sum())
-    if unusable:
-        message = (
-            f"{unusable} of {len(space)} users have NaN or infinite coordinates, so training "
-            "diverged; lower learning_rate"
-        )
-        raise FitError(message)
     if len(space) <= settings.max_fit_users:
         return np.arange(len(space))
     generator = np.random.default_rng(seed)

@@ -36,12 +36,14 @@ class NearestReferences:
         self._group = max(1, int(np.sqrt(n_points / 48)))
         self._n_groups = -(-n_points // self._group)
         n_padded = self._n_groups * self._group
+        centred = self._centred(self.points)
+        squares = squared_lengths(centred)
+        # Points beyond `GREATEST_REACH` are never candidates: such rows look at every point.
+        tame = np.flatnonzero(squares < GREATEST_REACH**2)
         self._factors = np.zeros((n_dimensions, n_padded), dtype=np.float32)
+        self._factors[:, tame] = -2 * centred[tame].T
         self._norms = np.full(n_padded, np.inf, dtype=np.float32)
-        with np.errstate(over="ignore"):
-            centred = (self.points - self._centre).astype(np.float32)
-            self._factors[:, :n_points] = -2 * centred.T
-            self._norms[:n_points] = squared_lengths(centred)
+        self._norms[tame] = squares[tame]
 
     def __len__(self) -> int:
         return len(self.points)
@@ -74,6 +76,11 @@ class NearestReferences:
             indices[rows], distances[rows] = find(queries[rows], n_neighbors)
         return indices, distances
 
+    def _centred(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors float32 [n, d] from the centre of the points, which keeps rounding small."""
+        with np.errstate(over="ignore"):
+            return (vectors - self._centre).astype(np.float32)
+
     def _among_all(self, queries: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         """The nearest of a few points."""
         everything = np.broadcast_to(np.arange(len(self.points)), (len(queries), len(self.points)))
@@ -84,12 +91,12 @@ class NearestReferences:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The nearest of many points, by way of candidates.
 
-        A point at most as far as the last neighbour found is at most `reach` less the query's
-        length from the centre, so its value is known up to the rounding of lengths below `reach`
-        and lies within `limit`. Candidates are complete where `limit` stays below all other values.
+        A point no farther than the last neighbour found has, with the query, a length of at most
+        `reach`: its value is wrong by no more than the rounding of such lengths, so it lies within
+        `limit`. The candidates are complete where `limit` stays below all other values.
         """
+        centred = self._centred(queries)
         with np.errstate(over="ignore", invalid="ignore"):
-            centred = (queries - self._centre).astype(np.float32)
             values = centred @ self._factors
             values += self._norms
         candidates, worst = self._candidates(values, n_neighbors + SPARE_CANDIDATES)
@@ -120,7 +127,7 @@ class NearestReferences:
         chosen = np.argpartition(some, n_candidates - 1, axis=1)[:, :n_candidates]
         worst = np.take_along_axis(some, chosen[:, -1:], axis=1)[:, 0].astype(np.float64)
         candidates = np.take_along_axis(columns, chosen, axis=1)
-        # Padding is chosen only where values overflow; such a row is never proven.
+        # Padding is chosen only among infinite values, and by a row that is never proven.
         return np.minimum(candidates, len(self.points) - 1), worst
 
     def _columns_of_best_groups(self, values: np.ndarray, n_candidates: int) -> np.ndarray:

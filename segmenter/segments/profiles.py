@@ -141,7 +141,7 @@ def describe_segments(
     tokens
         (field, value) of each of the T columns.
     levels
-        Name of a number to float64 [n], such as spend.
+        Name of a number to float64 [n], such as active days.
     core
         int64 indexed by segment id: members in the dense cores.
 
@@ -156,7 +156,7 @@ def describe_segments(
     ranks = {name: _median_ranks(values, codes, len(ids)) for name, values in levels.items()}
     words, done, numbers = [], [], []
     for code in range(len(ids)):
-        typical = _typical_tokens(table, scores, code)
+        typical = _without_echoes(_typical_tokens(table, scores, code), tokens)
         words.append(_activity_word(ranks, code))
         done.append([_share_fact(table, tokens[t], code=code, token=t) for t in typical])
         numbers.append(_level_facts(levels, codes, ranks, code=code))
@@ -185,6 +185,18 @@ def _typical_tokens(table: TokenTable, scores: np.ndarray, code: int) -> list[in
     )
     chosen = np.flatnonzero(usable)
     return [int(token) for token in chosen[np.lexsort((chosen, -scores[code][chosen]))]]
+
+
+def _without_echoes(typical: list[int], tokens: Sequence[tuple[str, str]]) -> list[int]:
+    """Leave out a value that says again what a more typical one says: campaign, campaign A."""
+    kept: list[int] = []
+    said: list[str] = []
+    for token in typical:
+        text = tokens[token][1].casefold()
+        if not any(text in other or other in text for other in said):
+            kept.append(token)
+            said.append(text)
+    return kept
 
 
 def _share_fact(table: TokenTable, what: tuple[str, str], *, code: int, token: int) -> Fact:
@@ -293,5 +305,6 @@ def _spoken(fact: Fact) -> str:
         text = " ".join(fact.value.split())
         return text.capitalize() if text.isupper() else text
     amount = f"{fact.here:,.0f}"
-    form = {RECENCY_LEVEL: "last seen {} days ago", "spend": "spend {}"}.get(fact.field)
-    return form.format(amount) if form else f"{amount} {fact.field}"
+    return (
+        f"last seen {amount} days ago" if fact.field == RECENCY_LEVEL else f"{fact.field} {amount}"
+    )

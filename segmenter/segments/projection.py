@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MIN_SPREAD = 1e-12
+from segmenter.errors import FitError
+
+ROUNDING = 1e-6
+"""A part whose spread is at most this share of its greatest value is constant but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,60 @@ def fit_projection(
     Returns
     -------
     Projection
-        To ``n_forecast + taste_components`` coordinates.
+        To ``n_forecast + taste_components`` coordinates; fewer where the taste part is narrower or
+        left out. A part that does not vary is zero everywhere.
+
+    Raises
+    ------
+    FitError
+        If there are no users or coordinates, or a coordinate is NaN or infinite.
     """
+    require_finite_users(embeddings)
     offset = embeddings.mean(axis=0, dtype=np.float64)
     centred = embeddings - offset
     forecast, taste = centred[:, :n_forecast], centred[:, n_forecast:]
-    spread = np.sqrt(forecast.var(axis=0).sum())
     n_taste = min(taste_components, taste.shape[1]) if taste_weight > 0 else 0
     matrix = np.zeros((embeddings.shape[1], n_forecast + n_taste))
-    matrix[:n_forecast, :n_forecast] = np.eye(n_forecast) / max(spread, MIN_SPREAD)
+    spread = np.sqrt(forecast.var(axis=0).sum())
+    forecast_gain = _gain(embeddings[:, :n_forecast], spread)
+    matrix[:n_forecast, :n_forecast] = np.eye(n_forecast) * forecast_gain
     if n_taste:
         covariance = taste.T @ taste / max(len(taste), 1)
         variances, directions = np.linalg.eigh(covariance)
         chosen = directions[:, ::-1][:, :n_taste]
-        total = np.sqrt(max(variances[::-1][:n_taste].sum(), MIN_SPREAD))
+        total = np.sqrt(max(variances[::-1][:n_taste].sum(), 0.0))
+        gain = taste_weight * _gain(embeddings[:, n_forecast:], total)
         signs = np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(n_taste)])
-        matrix[n_forecast:, n_forecast:] = chosen * signs * (taste_weight / total)
+        matrix[n_forecast:, n_forecast:] = chosen * signs * gain
     return Projection(offset.astype(np.float32), matrix.astype(np.float32))
+
+
+def require_finite_users(space: np.ndarray) -> None:
+    """Refuse users from whom nothing can be learned.
+
+    Parameters
+    ----------
+    space
+        float32 [n, d] of users.
+
+    Raises
+    ------
+    FitError
+        If there are no users or coordinates, or a coordinate is NaN or infinite.
+    """
+    if space.ndim != 2 or not space.size:
+        message = f"segments need users with coordinates; found an array of shape {space.shape}"
+        raise FitError(message)
+    unusable = int((~np.isfinite(space).all(axis=1)).sum())
+    if unusable:
+        message = (
+            f"{unusable} of {len(space)} users have NaN or infinite coordinates, so training "
+            "diverged; lower learning_rate"
+        )
+        raise FitError(message)
+
+
+def _gain(part: np.ndarray, spread: float) -> float:
+    """Factor that makes a part's spread one; 0 where it is rounding of a constant."""
+    greatest = float(np.abs(part).max(initial=0.0))
+    return 1 / spread if spread > ROUNDING * greatest else 0.0

@@ -169,9 +169,29 @@ def kmeans_cells(
         int64 [n], the cluster of each user.
     """
     features = plain_features(store, users, until=until, seed=seed)
+    return clusters_of(features, n_segments=n_segments, seed=seed)
+
+
+def clusters_of(features: np.ndarray, *, n_segments: int, seed: int) -> np.ndarray:
+    """KMeans on the main directions of any numbers per user.
+
+    Parameters
+    ----------
+    features
+        float [n, F].
+    n_segments
+        Clusters; fewer where users are fewer or alike.
+    seed
+        Of the clustering.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [n], the cluster of each user.
+    """
     width = min(N_COMPONENTS, *features.shape)
     if width == 0:
-        return np.zeros(len(users), dtype=np.int64)
+        return np.zeros(len(features), dtype=np.int64)
     reduced = PCA(width, random_state=seed).fit_transform(features)
     # Users who did the same differ by rounding.
     n_distinct = len(np.unique(np.round(reduced, N_DECIMALS), axis=0))

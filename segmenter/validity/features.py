@@ -174,3 +174,11 @@ def _amounts(block: EventWindow, values: np.ndarray, ages: np.ndarray) -> list[n
     mean = total / np.maximum(block.total(known), 1)
     recent = [block.total(amount * (ages <= days)) for days in RECENT_DAYS[1:]]
     return [total, mean, block.greatest(amount), *recent]
+
+
+def standardised(features: np.ndarray) -> np.ndarray:
+    """Columns with mean 0 and spread 1, float64 [n, F]; those that do not vary are left out."""
+    columns = np.asarray(features, dtype=np.float64)
+    spread = columns.std(axis=0)
+    varying = spread > NO_SPREAD * np.abs(columns).max(axis=0, initial=0)
+    return (columns[:, varying] - columns[:, varying].mean(axis=0)) / spread[varying]

@@ -2,10 +2,12 @@
 
 A user's prediction is the smoothed mean of the user's group over the other users' outcomes, so
 many tiny groups do not win by themselves. Intervals resample users. All scores of a validation
-share one set of resampled users, so that differences between segmentations are paired.
+share one set of resampled users, so that differences between segmentations are paired. The scores
+of whole rows are put together in `segmenter.validity.scoring`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -68,10 +70,7 @@ def out_of_fold_prediction(
         float64 [n]. A group that the other folds do not hold is predicted by their overall mean.
     """
     _, group = np.unique(labels, return_inverse=True)
-    fold = np.empty(len(values), dtype=np.int64)
-    splits = KFold(folds, shuffle=True, random_state=seed).split(values)
-    for number, (_, held_out) in enumerate(splits):
-        fold[held_out] = number
+    fold = fold_numbers(len(values), folds, seed)
     n_groups = int(group.max()) + 1
     cell, shape = group * folds + fold, (n_groups, folds)
     sums = np.bincount(cell, values, minlength=n_groups * folds).reshape(shape)
@@ -81,6 +80,17 @@ def out_of_fold_prediction(
     overall = other_sums.sum(axis=0) / other_counts.sum(axis=0)
     predicted = (other_sums + prior * overall) / (other_counts + prior)
     return predicted[group, fold]
+
+
+@lru_cache(maxsize=1024)
+def fold_numbers(n_users: int, folds: int, seed: int) -> np.ndarray:
+    """The fold that each of so many users is held out in, int64 [n], read-only."""
+    fold = np.empty(n_users, dtype=np.int64)
+    splits = KFold(folds, shuffle=True, random_state=seed).split(fold)
+    for number, (_, held_out) in enumerate(splits):
+        fold[held_out] = number
+    fold.setflags(write=False)
+    return fold
 
 
 def resampled_users(n_users: int, *, n_draws: int = N_DRAWS, seed: int) -> np.ndarray:
@@ -99,29 +109,6 @@ def resampled_users(n_users: int, *, n_draws: int = N_DRAWS, seed: int) -> np.nd
     return weights
 
 
-def scores(outcome: Outcome, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Score a prediction under each column of user weights.
-
-    Parameters
-    ----------
-    outcome
-        Its kind, values and population rule.
-    predicted
-        float64 [m], a prediction for each user of the outcome's population.
-    weights
-        float64 [n, d] over all users, as from `resampled_users`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [d]: R2, at most 1, 0 for the mean; or the area under the ROC curve, .5 by chance.
-        NaN where a sample has no spread.
-    """
-    values, inside = outcome.values[outcome.population], weights[outcome.population]
-    score = r2_scores if outcome.kind == "r2" else auc_scores
-    return score(values, predicted, inside)
-
-
 def r2_scores(values: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Coefficient of determination under each column of weights [m, d], float64 [d]."""
     centred = values - values.mean()
@@ -133,19 +120,56 @@ def r2_scores(values: np.ndarray, predicted: np.ndarray, weights: np.ndarray) ->
         return np.where(spread > NO_SPREAD * squares, 1 - residual / spread, np.nan)
 
 
-def auc_scores(values: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve under each column of weights [m, d], float64 [d]; ties count half.
+def auc(
+    values: np.ndarray, predicted: np.ndarray, strata: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Area under the ROC curve, and what each user's weight does to it.
 
-    The weights are first summed over users with the same prediction, of whom there are many.
+    Parameters
+    ----------
+    values
+        float64 [m] of 0 and 1.
+    predicted
+        float64 [m].
+    strata
+        int64 [m]: only users of the same stratum are compared with each other; None compares all.
+
+    Returns
+    -------
+    tuple
+        The share of pairs of a yes and a no in which the yes has the higher prediction, ties
+        count half: .5 by chance, NaN without a pair. And float64 [m], its derivative by the
+        users' weights, which sums to 0: a bootstrap sample with weights w has, to first order,
+        the area plus the sum of w times the derivative.
+
+    References
+    ----------
+    DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver
+    operating characteristic curves", 1988: the derivative is made of their placement values.
     """
-    levels, level = np.unique(predicted, return_inverse=True)
-    shape = (len(levels), len(values))
-    users = np.arange(len(values))
-    positive = sparse.csr_matrix((values, (level, users)), shape=shape) @ weights
-    negative = sparse.csr_matrix((1 - values, (level, users)), shape=shape) @ weights
-    below = np.cumsum(negative, axis=0) - negative / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (positive * below).sum(axis=0) / (positive.sum(axis=0) * negative.sum(axis=0))
+    stratum = np.zeros(len(values), dtype=np.int64) if strata is None else strata
+    order = np.lexsort((predicted, stratum))
+    yes, stratum_of, said = values[order], stratum[order], predicted[order]
+    starts = np.diff(stratum_of, prepend=stratum_of[:1] - 1) != 0
+    level = np.cumsum(starts | (np.diff(said, prepend=np.nan) != 0)) - 1
+    part = np.cumsum(starts) - 1
+    n_yes, n_no = np.bincount(part, yes), np.bincount(part, 1 - yes)
+    pairs = (n_yes * n_no).sum()
+    if pairs == 0:
+        return float("nan"), np.zeros(len(values))
+    no_below = _below(1 - yes, level) - (np.cumsum(n_no) - n_no)[part]
+    yes_above = n_yes[part] - (_below(yes, level) - (np.cumsum(n_yes) - n_yes)[part])
+    area = float((yes * no_below).sum() / pairs)
+    won = np.where(yes > 0, no_below - area * n_no[part], yes_above - area * n_yes[part])
+    derivative = np.empty(len(values))
+    derivative[order] = won / pairs
+    return area, derivative
+
+
+def _below(counted: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """How many of the counted stand at lower levels, and half of those at the same, [m]."""
+    at = np.bincount(level, counted)
+    return (np.cumsum(at) - at / 2)[level]
 
 
 def interval(figures: np.ndarray, *, confidence: float = CONFIDENCE) -> Interval:

@@ -1,7 +1,8 @@
 """What users did after a cut: the truth that segments made before it are held against.
 
 Only events at or after the cut are read here. What is known of users before it is the business of
-`segmenter.validity.baselines`.
+`segmenter.validity.baselines`; which kinds of things users turn to, of `segmenter.validity.taste`;
+what the log does not tell, of `segmenter.validity.supplied`.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ MAX_TYPE_OUTCOMES = 8
 """Of them, so many that tell users apart become outcomes."""
 EVERYBODY = "everybody"
 
-Kind = Literal["r2", "auc"]
+Kind = Literal["r2", "auc", "mean auc"]
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,19 @@ class Outcome:
     name
         What it is, in domain words.
     kind
-        How a prediction of it is scored: ``"r2"`` of an amount, ``"auc"`` of a yes or no.
+        How a prediction of it is scored: ``"r2"`` of an amount, ``"auc"`` of a yes or no,
+        ``"mean auc"`` of several questions, whose scores are averaged.
     values
-        float64 [n], one per user; 0 or 1 where `kind` is ``"auc"``.
+        float64 [n], one per user; 0 or 1 where `kind` is ``"auc"``; where it is ``"mean auc"``
+        the number of the user's answers that are yes.
     population
         bool [n], the users for whom the question makes sense.
     population_name
         Who these users are.
     logged
         Whether `values` are ``log(1 + amount)``.
+    parts
+        The questions of a ``"mean auc"``, each a yes or no among its own population.
     """
 
     name: str
@@ -50,6 +55,12 @@ class Outcome:
     population: np.ndarray
     population_name: str = EVERYBODY
     logged: bool = False
+    parts: tuple["Outcome", ...] = ()
+
+    @property
+    def asked(self) -> tuple["Outcome", ...]:
+        """The questions that are predicted one by one: the parts, or the outcome itself."""
+        return self.parts or (self,)
 
     @property
     def amounts(self) -> np.ndarray:
@@ -57,11 +68,19 @@ class Outcome:
         return np.expm1(self.values) if self.logged else self.values
 
     def among(self, population: np.ndarray, *, name: str) -> "Outcome":
-        """The same outcome asked of fewer users."""
-        return replace(self, population=self.population & population, population_name=name)
+        """The same outcome asked of fewer users; parts that then hardly vary are left out."""
+        parts = (part.among(population, name=name) for part in self.parts)
+        return replace(
+            self,
+            population=self.population & population,
+            population_name=name,
+            parts=tuple(part for part in parts if part.is_telling()),
+        )
 
     def is_telling(self) -> bool:
         """Whether the outcome varies enough among its population to be predicted."""
+        if self.kind == "mean auc":
+            return len(self.parts) > 0
         values = self.values[self.population]
         if len(values) < 2 * MIN_POSITIVES or np.ptp(values) == 0:
             return False

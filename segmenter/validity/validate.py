@@ -1,100 +1,67 @@
-"""The validation itself: segments made before a cut against what users did after it."""
+"""The validation itself: segments made before a cut against what users did after it.
 
-from dataclasses import dataclass
+Two questions are kept apart: what the segments predict, beside rules and clusterings, and what
+the embedding predicts by a linear model, beside plain features and an untrained encoder.
+"""
 
 import numpy as np
 import polars as pl
 
 from segmenter.clock import iso
-from segmenter.errors import FitError
 from segmenter.events.store import EventStore
 from segmenter.terminal import ProgressCallback
-from segmenter.validity.baselines import demographic_rules, kmeans_cells, rfm_cells
-from segmenter.validity.lift import (
-    N_DRAWS,
-    Interval,
-    group_lifts,
-    interval,
-    out_of_fold_prediction,
-    resampled_users,
-    scores,
+from segmenter.validity.activity import (
+    N_BANDS,
+    activity_before,
+    activity_share,
+    within_bands,
 )
+from segmenter.validity.lift import resampled_users
 from segmenter.validity.outcomes import Outcome, future_outcomes
-from segmenter.validity.validity_report import (
-    NO_SEGMENTS,
-    SEGMENTS,
-    Lift,
-    OutcomeSummary,
-    Row,
-    Score,
-    SegmentValidity,
-    ValidityReport,
+from segmenter.validity.rows import OutcomeSummary, WithinActivity
+from segmenter.validity.scoring import Candidate, Scored, linear_rows, rows_of, score
+from segmenter.validity.segment_lifts import lift_curves, segment_lifts
+from segmenter.validity.supplied import USER, supplied_outcomes
+from segmenter.validity.taste import taste_outcomes
+from segmenter.validity.trial import (
+    Trial,
+    ValiditySettings,
+    clusterings,
+    features,
+    linear_models,
+    rules,
+    tested_segments,
 )
-from segmenter.validity.verdicts import data_notes, verdicts
+from segmenter.validity.validity_report import ValidityReport
+from segmenter.validity.verdicts import (
+    activity_verdicts,
+    data_notes,
+    linear_verdicts,
+    verdicts,
+)
 from segmenter.validity.window import windows
 
-RFM_BINS = (3, 5)
+__all__ = ["ValidityReport", "ValiditySettings", "validate"]
+
 KNOWN_ATTRIBUTES = "known attributes"
-N_STEPS = 4
+N_STEPS = 6
 
 
-@dataclass(frozen=True)
-class ValiditySettings:
-    """How segments are judged.
-
-    Attributes
-    ----------
-    end
-        Outcomes end before this time, microseconds; None takes the newest event.
-    n_segments
-        Clusters of the KMeans row; None takes as many as the labels have segments.
-    seed
-        Of folds, resampled users, KMeans, and of the users where they are sampled.
-    n_draws
-        Resampled sets of users.
-    max_users
-        More users than this are sampled.
-    """
-
-    end: int | None = None
-    n_segments: int | None = None
-    seed: int = 0
-    n_draws: int = N_DRAWS
-    max_users: int = 20_000
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A row before it is scored: one segmentation, or several of which the best counts."""
-
-    name: str
-    kind: str
-    segmentations: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """Who is judged, and how."""
-
-    store: EventStore
-    users: np.ndarray
-    labels: np.ndarray
-    cut: int
-    end: int
-    settings: ValiditySettings
-
-
-def validate(
+def validate(  # noqa: PLR0913 - each is one thing that may be known of the users
     store: EventStore,
     *,
     users: np.ndarray,
     labels: np.ndarray,
     cut: int,
     attributes: pl.DataFrame | None = None,
+    outcomes: pl.DataFrame | None = None,
+    population: pl.DataFrame | None = None,
+    embeddings: np.ndarray | None = None,
+    random_embeddings: np.ndarray | None = None,
     settings: ValiditySettings | None = None,
     progress: ProgressCallback | None = None,
 ) -> ValidityReport:
-    """Judge segments by what users did later, beside rules and KMeans.
+    """Judge segments and embeddings by what users did later, beside rules and plain features.
 
     Parameters
     ----------
@@ -108,6 +75,15 @@ def validate(
         Microseconds; baselines read events before it, outcomes those from it on.
     attributes
         One row per user, ``user_id`` and attribute columns, for demographic rules.
+    outcomes
+        One row per user, ``user_id`` and a column per outcome that the log does not tell; these
+        come first.
+    population
+        Column ``user_id`` of the users of whom `outcomes` are asked; None asks all.
+    embeddings
+        float32 [n, D] of the users, made from events before the cut alone.
+    random_embeddings
+        The same from a network that was not trained.
     settings
         How to judge; None takes the defaults.
     progress
@@ -117,208 +93,153 @@ def validate(
     -------
     ValidityReport
         Scores of every row on every outcome with intervals over users, what each segment's
-        members did later, and the verdicts in words. It has no outcomes, and a reason, where
-        nothing happened after the cut that could be predicted.
+        members did later, what is left within activity deciles, and the verdicts in words. It
+        has no outcomes, and a reason, where nothing is known of later that could be predicted.
 
     Raises
     ------
     FitError
-        If there is not one label for each user.
+        If there is not one label, or not one finite embedding, for each user.
+    ColumnError
+        If `outcomes` or `population` cannot be used.
     """
-    if len(labels) != len(users):
-        message = f"validation needs one label for each user; found {len(labels)} of {len(users)}"
-        raise FitError(message)
     tell = progress or (lambda _done, _total: None)
-    trial = _trial(store, users, labels, cut=cut, settings=settings or ValiditySettings())
-    notes = data_notes(store, len(users), n_judged=len(trial.users))
-    outcomes = future_outcomes(store, trial.users, cut=cut, end=trial.end)
-    if not outcomes:
-        return ValidityReport(cut, trial.end, len(trial.users), (), reason=_why_not(trial))
-    candidates = [_Candidate(SEGMENTS, "segments", {"": trial.labels}), *_rfm(trial)]
+    settings = settings or ValiditySettings()
+    end = max(cut, store.newest + 1 if settings.end is None else settings.end)
+    whole = Trial(store, users, labels, cut, end, settings, embeddings, random_embeddings)
+    whole.check()
+    trial = whole.sampled()
+    notes = data_notes(store, len(users), n_judged=len(trial.users), cut=cut, end=end)
+    asked, thin = _outcomes(trial, outcomes, population)
+    notes += thin
+    if not asked:
+        reason = _why_not(trial)
+        return ValidityReport(cut, end, len(trial.users), notes=tuple(notes), reason=reason)
     tell(1, N_STEPS)
     if attributes is not None:
-        rules, known = _demographics(trial, attributes)
-        candidates += rules
-        outcomes += _among(outcomes, known)
-    candidates.append(_kmeans(trial))
-    tell(2, N_STEPS)
-    seed = trial.settings.seed
-    weights = resampled_users(len(trial.users), n_draws=trial.settings.n_draws, seed=seed)
-    rows = _scored(candidates, outcomes, weights=weights, seed=seed)
-    tell(3, N_STEPS)
-    summaries = tuple(_summary(outcome) for outcome in outcomes)
-    segments = _segments(trial, outcomes, weights)
-    tell(N_STEPS, N_STEPS)
-    notes += verdicts(summaries, rows)
-    return ValidityReport(
-        cut, trial.end, len(trial.users), summaries, rows, segments, notes=tuple(notes)
+        asked += _among_known(trial, asked, attributes)
+    return _judged(trial, asked, attributes, notes=notes, tell=tell)
+
+
+def _outcomes(
+    trial: Trial, table: pl.DataFrame | None, population: pl.DataFrame | None
+) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
+    """Everything that is asked of all users, the supplied outcomes first, and what cannot be."""
+    supplied, thin = (
+        ((), ())
+        if table is None
+        else supplied_outcomes(table, trial.user_ids, population=population)
     )
+    store, users, cut, end = trial.store, trial.users, trial.cut, trial.end
+    told = future_outcomes(store, users, cut=cut, end=end)
+    taste = taste_outcomes(store, users, cut=cut, end=end)
+    return (*supplied, *told, *taste), thin
 
 
-def _trial(
-    store: EventStore,
-    users: np.ndarray,
-    labels: np.ndarray,
-    *,
-    cut: int,
-    settings: ValiditySettings,
-) -> _Trial:
-    """Sample the users where they are many, and settle when outcomes end."""
-    end = store.newest + 1 if settings.end is None else settings.end
-    if len(users) > settings.max_users:
-        generator = np.random.default_rng(settings.seed)
-        kept = np.sort(generator.choice(len(users), settings.max_users, replace=False))
-        users, labels = users[kept], labels[kept]
-    return _Trial(store, users, labels, cut, end, settings)
-
-
-def _why_not(trial: _Trial) -> str:
+def _why_not(trial: Trial) -> str:
     blocks = windows(trial.store, trial.users, start=trial.cut, end=trial.end)
     if sum(len(block.owner) for block in blocks) == 0:
         return f"none of these users has an event from {iso(trial.cut)} on"
     return f"what these users did from {iso(trial.cut)} on varies too little to be predicted"
 
 
-def _among(outcomes: tuple[Outcome, ...], population: np.ndarray) -> tuple[Outcome, ...]:
-    """The outcomes asked again of the users with known attributes, where they are enough."""
-    asked = (outcome.among(population, name=KNOWN_ATTRIBUTES) for outcome in outcomes)
+def _among_known(
+    trial: Trial, outcomes: tuple[Outcome, ...], attributes: pl.DataFrame
+) -> tuple[Outcome, ...]:
+    """Single outcomes asked again of the users with known attributes, where they are enough."""
+    known = trial.user_ids.is_in(attributes[USER].implode()).to_numpy()
+    asked = (
+        outcome.among(known, name=KNOWN_ATTRIBUTES) for outcome in outcomes if not outcome.parts
+    )
     return tuple(outcome for outcome in asked if outcome.is_telling())
 
 
-def _rfm(trial: _Trial) -> list[_Candidate]:
-    return [
-        _Candidate(
-            f"RFM {bins}x{bins}x{bins}",
-            "rule",
-            {"": rfm_cells(trial.store, trial.users, until=trial.cut, bins=bins)},
-        )
-        for bins in RFM_BINS
-    ]
-
-
-def _demographics(trial: _Trial, attributes: pl.DataFrame) -> tuple[list[_Candidate], np.ndarray]:
-    """Demographic rules as one candidate, none without a usable attribute, and who is known."""
-    user_ids = trial.store.user_ids().gather(trial.users)
-    known = user_ids.is_in(attributes["user_id"].implode()).to_numpy()
-    rules = demographic_rules(attributes, user_ids)
-    return [_Candidate("Demographics", "rule", rules)] if rules else [], known
-
-
-def _kmeans(trial: _Trial) -> _Candidate:
-    n_segments = trial.settings.n_segments or len(np.unique(trial.labels[trial.labels >= 0]))
-    cells = kmeans_cells(
-        trial.store,
-        trial.users,
-        until=trial.cut,
-        n_segments=max(n_segments, 1),
-        seed=trial.settings.seed,
-    )
-    return _Candidate("KMeans", "model", {"": cells})
-
-
-def _scored(
-    candidates: list[_Candidate],
+def _judged(
+    trial: Trial,
     outcomes: tuple[Outcome, ...],
+    attributes: pl.DataFrame | None,
+    *,
+    notes: list[str],
+    tell: ProgressCallback,
+) -> ValidityReport:
+    """Make every candidate, score it, and put the report together."""
+    seed, n_draws = trial.settings.seed, trial.settings.n_draws
+    weights = resampled_users(len(trial.users), n_draws=n_draws, seed=seed)
+    plain = features(trial)
+    written = list(rules(trial, attributes))
+    candidates = [tested_segments(trial), *written, *clusterings(trial, plain)]
+    tell(2, N_STEPS)
+    scored = [score(candidate, outcomes, weights) for candidate in candidates]
+    rows = rows_of(scored, outcomes)
+    tell(3, N_STEPS)
+    models = [score(model, outcomes, weights) for model in linear_models(trial, plain)]
+    linear = linear_rows(models, scored[1 : 1 + len(written)]) if models else ()
+    tell(4, N_STEPS)
+    within = _within(trial, outcomes, candidates, weights=weights)
+    tell(5, N_STEPS)
+    summaries = _summaries(outcomes)
+    report = ValidityReport(
+        trial.cut,
+        trial.end,
+        len(trial.users),
+        summaries,
+        rows,
+        segment_lifts(trial.labels, outcomes, weights, seed=seed),
+        notes=(
+            *notes,
+            *verdicts(summaries, rows),
+            *linear_verdicts(summaries, rows, linear),
+            *activity_verdicts(within),
+        ),
+        linear=linear,
+        within=within,
+        curves=lift_curves(_single_rules(scored), outcomes, weights, seed=seed),
+    )
+    tell(N_STEPS, N_STEPS)
+    return report
+
+
+def _single_rules(scored: list[Scored]) -> dict[str, np.ndarray]:
+    """The segments, and the rules that are one segmentation, by name."""
+    return {
+        one.candidate.name: one.candidate.labels
+        for one in scored
+        if one.candidate.kind in {"segments", "rule"} and one.candidate.labels is not None
+    }
+
+
+def _within(
+    trial: Trial,
+    outcomes: tuple[Outcome, ...],
+    candidates: list[Candidate],
     *,
     weights: np.ndarray,
-    seed: int,
-) -> tuple[Row, ...]:
-    """Score every candidate on every outcome, the segments under test first."""
-    figures: list[list[np.ndarray]] = []
-    chosen: list[list[str]] = []
-    for candidate in candidates:
-        best = [_best(candidate, outcome, weights=weights, seed=seed) for outcome in outcomes]
-        chosen.append([rule for rule, _ in best])
-        figures.append([drawn for _, drawn in best])
-    rows = [
-        Row(
-            candidate.name,
-            candidate.kind,
-            _n_groups(candidate),
-            tuple(
-                Score(interval(own), None if own is tested else interval(tested - own), rule)
-                for own, tested, rule in zip(drawn, figures[0], rules, strict=True)
-            ),
-        )
-        for candidate, drawn, rules in zip(candidates, figures, chosen, strict=True)
-    ]
-    return (*rows, _no_segments(outcomes, figures[0]))
-
-
-def _best(
-    candidate: _Candidate, outcome: Outcome, *, weights: np.ndarray, seed: int
-) -> tuple[str, np.ndarray]:
-    """The candidate's best segmentation for an outcome, and its score under each weighting."""
-    inside = outcome.population
-    predictions = {
-        rule: out_of_fold_prediction(labels[inside], outcome.values[inside], seed=seed)
-        for rule, labels in candidate.segmentations.items()
-    }
-    everybody = weights[:, :1]
-    rule = max(predictions, key=lambda name: scores(outcome, predictions[name], everybody)[0])
-    return rule, scores(outcome, predictions[rule], weights)
-
-
-def _n_groups(candidate: _Candidate) -> int | None:
-    if len(candidate.segmentations) > 1:
-        return None
-    (labels,) = candidate.segmentations.values()
-    return len(np.unique(labels))
-
-
-def _no_segments(outcomes: tuple[Outcome, ...], tested: list[np.ndarray]) -> Row:
-    """The same guess for everybody: by definition an R2 of 0 and an AUC of one half.
-
-    Scored out of fold it would fall short of that by an artefact: the mean of the other folds is
-    above average exactly where the held-out fold is below.
-    """
-    made = []
-    for outcome, figures in zip(outcomes, tested, strict=True):
-        chance = 0.0 if outcome.kind == "r2" else 0.5
-        made.append(Score(Interval(chance, chance, chance), interval(figures - chance)))
-    return Row(NO_SEGMENTS, "none", 1, tuple(made))
-
-
-def _summary(outcome: Outcome) -> OutcomeSummary:
-    inside = outcome.population
-    return OutcomeSummary(
-        outcome.name,
-        outcome.kind,
-        outcome.population_name,
-        int(inside.sum()),
-        float(outcome.amounts[inside].mean()),
+) -> WithinActivity:
+    """The control: the same candidates among users of equal activity."""
+    activity = activity_before(trial.store, trial.users, until=trial.cut)
+    asked = within_bands(outcomes, activity.bands)
+    scored = [score(one, asked, weights, strata=activity.bands) for one in candidates]
+    return WithinActivity(
+        N_BANDS,
+        _summaries(asked),
+        rows_of(scored, asked),
+        tuple(
+            activity_share(one.name, one.labels, activity)
+            for one in candidates
+            if one.labels is not None
+        ),
     )
 
 
-def _segments(
-    trial: _Trial, outcomes: tuple[Outcome, ...], weights: np.ndarray
-) -> tuple[SegmentValidity, ...]:
-    """What the members of each segment did later."""
-    ids = np.unique(trial.labels[trial.labels >= 0])
-    # Users without a segment are the last group, which is not reported.
-    groups = np.where(trial.labels < 0, len(ids), np.searchsorted(ids, trial.labels))
-    lifts = [
-        _lifts(outcome, groups, weights=weights, seed=trial.settings.seed) for outcome in outcomes
-    ]
+def _summaries(outcomes: tuple[Outcome, ...]) -> tuple[OutcomeSummary, ...]:
     return tuple(
-        SegmentValidity(
-            int(segment), int((groups == place).sum()), tuple(lift[place] for lift in lifts)
+        OutcomeSummary(
+            outcome.name,
+            outcome.kind,
+            outcome.population_name,
+            int(outcome.population.sum()),
+            float(outcome.amounts[outcome.population].mean()),
+            len(outcome.asked),
         )
-        for place, segment in enumerate(ids)
+        for outcome in outcomes
     )
-
-
-def _lifts(outcome: Outcome, groups: np.ndarray, *, weights: np.ndarray, seed: int) -> list[Lift]:
-    """One outcome in each group."""
-    inside = outcome.population
-    group, amounts = groups[inside], outcome.amounts[inside]
-    lifts = group_lifts(outcome, groups, weights)
-    predicted = out_of_fold_prediction(group, amounts, seed=seed)
-    counts = np.bincount(group, minlength=len(lifts))
-    members = np.maximum(counts, 1)
-    means = np.bincount(group, amounts, minlength=len(lifts)) / members
-    said = np.bincount(group, predicted, minlength=len(lifts)) / members
-    return [
-        Lift(int(n_users), float(mean), float(expected), lift)
-        for n_users, mean, expected, lift in zip(counts, means, said, lifts, strict=True)
-    ]

@@ -4,116 +4,32 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from segmenter.clock import iso, parse_time
-from segmenter.validity.lift import CONFIDENCE, Interval
+from segmenter.validity.lift import CONFIDENCE
+from segmenter.validity.plain import from_plain
+from segmenter.validity.rows import (
+    EMBEDDING,
+    NO_SEGMENTS,
+    PLAIN_FEATURES,
+    RANDOM_ENCODER,
+    SEGMENTS,
+    LiftCurve,
+    OutcomeSummary,
+    Row,
+    SegmentValidity,
+    WithinActivity,
+    best_rule,
+    figure,
+)
 
-SEGMENTS = "Segments"
-NO_SEGMENTS = "No segments"
-
-
-@dataclass(frozen=True)
-class OutcomeSummary:
-    """An outcome that was predicted.
-
-    Attributes
-    ----------
-    name, kind, population
-        As in `Outcome`; `population` is its name.
-    n_users
-        Users in the population.
-    mean
-        Over these users in the natural unit: a rate where `kind` is ``"auc"``.
-    """
-
-    name: str
-    kind: str
-    population: str
-    n_users: int
-    mean: float
-
-    @property
-    def title(self) -> str:
-        """What is printed: the name, the population where it is not everybody, the score."""
-        among = "" if self.population == "everybody" else f" ({self.population})"
-        return f"{self.name[:1].upper()}{self.name[1:]}{among} {self.score_name}"
-
-    @property
-    def score_name(self) -> str:
-        """R2 or AUC."""
-        return self.kind.upper()
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well one segmentation predicts one outcome.
-
-    Attributes
-    ----------
-    score
-        R2 or AUC, out of fold.
-    ahead
-        The score of the segments under test minus this one, paired over users; None for
-        themselves.
-    rule
-        Which of several rules this is, the best for the outcome; empty where there is one.
-    """
-
-    score: Interval
-    ahead: Interval | None = None
-    rule: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One segmentation.
-
-    Attributes
-    ----------
-    name
-        As printed.
-    kind
-        ``"segments"`` under test, ``"rule"`` that a person could write, ``"model"`` made by
-        learning, or ``"none"``.
-    n_groups
-        Its groups; None where it stands for several rules.
-    scores
-        One for each outcome.
-    """
-
-    name: str
-    kind: str
-    n_groups: int | None
-    scores: tuple[Score, ...]
-
-
-@dataclass(frozen=True)
-class Lift:
-    """One segment and one outcome.
-
-    Attributes
-    ----------
-    n_users
-        Members in the outcome's population.
-    mean
-        What they did later, in the natural unit.
-    predicted
-        What the rest of their segment had said of them: the mean of the out-of-fold predictions.
-    lift
-        `mean` relative to that of all users, above 1 is more; None where nobody is a member.
-    """
-
-    n_users: int
-    mean: float
-    predicted: float
-    lift: Interval | None
-
-
-@dataclass(frozen=True)
-class SegmentValidity:
-    """What the members of one segment did later: a `Lift` for each outcome."""
-
-    segment_id: int
-    n_users: int
-    lifts: tuple[Lift, ...]
+__all__ = [
+    "EMBEDDING",
+    "NO_SEGMENTS",
+    "PLAIN_FEATURES",
+    "RANDOM_ENCODER",
+    "SEGMENTS",
+    "ValidityReport",
+    "figure",
+]
 
 
 @dataclass(frozen=True)
@@ -128,13 +44,21 @@ class ValidityReport:
     n_users
         Users who were judged.
     outcomes, rows, segments
-        Empty where nothing could be judged.
+        What was predicted, how well by each segmentation, and what each segment did. Empty where
+        nothing could be judged.
     notes
         Sentences that belong beside the figures, losses among them.
     reason
         Why nothing could be judged; empty otherwise.
     confidence
         Of every interval.
+    linear
+        What linear models predict, the one on the embedding first; apart from `rows`, which are
+        what segmentations predict. Empty where no embedding was given.
+    within
+        What is left among users of equal activity; None where nothing could be judged.
+    curves
+        Lift by tenths of the users, for the segments and the best rule on each outcome.
     """
 
     cut: int
@@ -146,15 +70,56 @@ class ValidityReport:
     notes: tuple[str, ...] = ()
     reason: str = ""
     confidence: float = CONFIDENCE
+    linear: tuple[Row, ...] = ()
+    within: WithinActivity | None = None
+    curves: tuple[LiftCurve, ...] = ()
 
     def row(self, name: str) -> Row | None:
-        """The row of that name, or None."""
+        """The segmentation of that name, or None."""
         return next((row for row in self.rows if row.name == name), None)
+
+    def linear_row(self, name: str) -> Row | None:
+        """The linear model of that name, or None."""
+        return next((row for row in self.linear if row.name == name), None)
 
     def best_rule(self, place: int) -> Row | None:
         """The rule with the best score for the outcome at `place`, or None."""
-        rules = [row for row in self.rows if row.kind == "rule"]
-        return max(rules, key=lambda row: row.scores[place].score.value, default=None)
+        return best_rule(self.rows, place)
+
+    @property
+    def below_floor(self) -> bool:
+        """Whether the segments do not beat what needs no training: see `floor_reasons`."""
+        return bool(self.floor_reasons)
+
+    @property
+    def floor_reasons(self) -> tuple[str, ...]:
+        """Why the segments are below the floor; empty where they are not, or nothing was judged.
+
+        They are when, by intervals of paired differences, they are
+
+        * behind the best rule, or behind "no segments", on the first outcome, or
+        * ahead of nothing: on no outcome ahead of its best rule, nor of a clustering of plain
+          features or of an untrained encoder. Being ahead of "no segments" is no merit.
+        """
+        if not self.outcomes:
+            return ()
+        first = self.outcomes[0].title
+        floors = (self.best_rule(0), self.row(NO_SEGMENTS))
+        reasons = [
+            f"behind {row.name} on {first}"
+            for row in floors
+            if row is not None and (ahead := row.scores[0].ahead) is not None and ahead.high < 0
+        ]
+        if not any(self._is_ahead(place) for place in range(len(self.outcomes))):
+            reasons.append("ahead of no rule and of no untrained model on any outcome")
+        return tuple(reasons)
+
+    def _is_ahead(self, place: int) -> bool:
+        models = [row for row in self.rows if row.kind == "model"]
+        differences = [
+            row.scores[place].ahead for row in (self.best_rule(place), *models) if row is not None
+        ]
+        return any(ahead is not None and ahead.low > 0 for ahead in differences)
 
     def summary_line(self) -> str:
         """One line for the terminal: the first outcome, segments beside the baselines."""
@@ -177,50 +142,16 @@ class ValidityReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain form; `from_json` gives back an equal report."""
-        plain = asdict(self) | {"cut": iso(self.cut), "end": iso(self.end)}
-        listed: dict[str, Any] = plain | {
+        plain: dict[str, Any] = asdict(self) | {"cut": iso(self.cut), "end": iso(self.end)}
+        return plain | {
             "notes": list(self.notes),
             "summary": self.summary_line(),
+            "below_floor": self.below_floor,
+            "floor_reasons": list(self.floor_reasons),
         }
-        return listed
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Rebuild a report from `to_json`."""
-        return cls(
-            cut=parse_time(plain["cut"], option="cut"),
-            end=parse_time(plain["end"], option="end"),
-            n_users=plain["n_users"],
-            outcomes=tuple(OutcomeSummary(**outcome) for outcome in plain["outcomes"]),
-            rows=tuple(_row(row) for row in plain["rows"]),
-            segments=tuple(_segment(segment) for segment in plain["segments"]),
-            notes=tuple(plain["notes"]),
-            reason=plain["reason"],
-            confidence=plain["confidence"],
-        )
-
-
-def figure(value: float) -> str:
-    """A score as printed: two decimals without the leading zero, ``.52``."""
-    text = f"{value:.2f}"
-    return text.replace("-0.", "-.", 1) if value < 0 else text.removeprefix("0")
-
-
-def _interval(plain: dict[str, float] | None) -> Interval | None:
-    return None if plain is None else Interval(**plain)
-
-
-def _row(plain: dict[str, Any]) -> Row:
-    scores = (
-        Score(Interval(**score["score"]), _interval(score["ahead"]), score["rule"])
-        for score in plain["scores"]
-    )
-    return Row(plain["name"], plain["kind"], plain["n_groups"], tuple(scores))
-
-
-def _segment(plain: dict[str, Any]) -> SegmentValidity:
-    lifts = (
-        Lift(lift["n_users"], lift["mean"], lift["predicted"], _interval(lift["lift"]))
-        for lift in plain["lifts"]
-    )
-    return SegmentValidity(plain["segment_id"], plain["n_users"], tuple(lifts))
+        """Rebuild a report from `to_json`, also from one that an older version wrote."""
+        times = {name: parse_time(plain[name], option=name) for name in ("cut", "end")}
+        return from_plain(cls, plain | times)

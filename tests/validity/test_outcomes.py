@@ -23,7 +23,10 @@ def test_amounts_and_occurrences_are_those_of_the_log_after_the_cut(store, log, 
         store,
         pl.col("value").sum().alias("later spend"),
         pl.len().alias("later events"),
-        *[(pl.col("event") == kind).any().alias(f"later {kind}") for kind in kinds],
+        *[
+            (pl.col("event") == kind).any().cast(pl.Float64).alias(f"later {kind}")
+            for kind in kinds
+        ],
         users=users,
     )
     positives = {kind: table[f"later {kind}"].sum() for kind in kinds}

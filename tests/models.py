@@ -1,0 +1,134 @@
+"""A small, real model without training: planted users, fitted buffers, random weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from sklearn.cluster import KMeans
+
+from segmenter.audience_model import AudienceModel, embed_users
+from segmenter.clock import iso
+from segmenter.events.ingest import ingest
+from segmenter.events.samples import planted_personas
+from segmenter.events.store import EventStore
+from segmenter.segments.assignment import NO_SEGMENT, VoteAssigner
+from segmenter.segments.profiles import describe_segments
+from segmenter.segments.projection import fit_projection
+from training.config import TrainConfig
+from training.prepare import prepare
+from training.segmentation import user_facts
+
+N_USERS = 120
+N_SEGMENTS = 5
+SMALL = {
+    "sequence_events": 32,
+    "forecast_dimensions": 8,
+    "taste_dimensions": 8,
+    "event_dimensions": 16,
+    "recurrent_dimensions": 16,
+    "decoder_dimensions": 16,
+    "profile_dimensions": 8,
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A log, its store, and a model of it with its bundle.
+
+    Attributes
+    ----------
+    log
+        Raw events, with a session per user and day.
+    store
+        The store made from it.
+    model
+        As saved: with its digest.
+    bundle
+        The model's folder.
+    """
+
+    log: pl.DataFrame
+    store: EventStore
+    model: AudienceModel
+    bundle: Path
+
+
+def with_sessions(log: pl.DataFrame) -> pl.DataFrame:
+    """Add a session column: one session per user and day."""
+    day = pl.col("time").dt.date().cast(pl.String)
+    return log.with_columns(session=pl.col("user") + " on " + day)
+
+
+def make_store(log: pl.DataFrame, folder: Path) -> EventStore:
+    """Ingest a log given as a table; its times are UTC."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log.write_parquet(folder / "log.parquet")
+    ingest([folder / "log.parquet"], folder / "store")
+    return EventStore.open(folder / "store")
+
+
+def make_model(store: EventStore, *, seed: int = 0) -> AudienceModel:
+    """A model of a store's users as training would make it, but for the gradient steps."""
+    config, as_of = TrainConfig(seed=seed, model=SMALL), store.newest
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        prepared = prepare(store, config, as_of=as_of)
+    network, users = prepared.model.eval(), np.arange(store.n_users)
+    embeddings = embed_users(network, store, users, as_of=as_of)
+    projection = fit_projection(
+        embeddings,
+        n_forecast=network.config.forecast_dimensions,
+        taste_weight=config.taste_weight,
+        taste_components=4,
+    )
+    space = projection(embeddings)
+    labels = core_labels(space, seed=seed)
+    assigner = VoteAssigner.fit(space, labels, seed=seed)
+    facts = user_facts(prepared.reader, users, as_of=as_of)
+    segments = describe_segments(
+        assigner.assign(space).segment_id,
+        facts.presence,
+        facts.tokens,
+        levels=facts.levels,
+        core=np.bincount(labels[labels != NO_SEGMENT]),
+    )
+    training = {"as_of": iso(as_of), "as_of_us": as_of, "store_digest": store.digest}
+    return AudienceModel(network, projection, assigner, segments, training)
+
+
+def core_labels(space: np.ndarray, *, seed: int) -> np.ndarray:
+    """Labels from 1 of the users near a centre of KMeans; `NO_SEGMENT` for those between."""
+    means = KMeans(N_SEGMENTS, n_init=1, random_state=seed).fit(space)
+    distances = means.transform(space).min(axis=1)
+    near = distances <= np.quantile(distances, 0.7)
+    return np.where(near, means.labels_ + 1, NO_SEGMENT).astype(np.int32)
+
+
+def make_world(folder: Path) -> World:
+    """The log, store, model and bundle that tests share; nobody may change them."""
+    log = with_sessions(planted_personas(N_USERS, seed=3, n_days=30).events)
+    store = make_store(log, folder)
+    model = make_model(store).save(folder / "bundle")
+    return World(log, store, model, folder / "bundle")
+
+
+def lists_of(log: pl.DataFrame, users: list[str]) -> dict[str, list[list[Any]]]:
+    """Parallel lists per user, as a caller from outside would send them, in the log's order."""
+    columns: dict[str, list[list[Any]]] = {name: [] for name in log.columns if name != "user"}
+    plain = log.with_columns(pl.col("time").dt.epoch("us"))
+    for user in users:
+        own = plain.filter(pl.col("user") == user)
+        for name, lists in columns.items():
+            lists.append(own[name].to_list())
+    return columns
+
+
+def frame_of(columns: Mapping[str, list[list[Any]]], users: list[str]) -> Any:
+    """The lists as the table that MLflow wants, a pandas.DataFrame."""
+    import pandas as pd  # noqa: PLC0415 - only the tests of the flavor need it
+
+    return pd.DataFrame({"user_id": users, **columns})

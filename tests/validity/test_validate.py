@@ -1,0 +1,214 @@
+"""Segments that tell users apart win, random ones lose, and thin data are called thin."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from segmenter.clock import iso
+from segmenter.errors import FitError
+from segmenter.validity.validate import ValiditySettings, validate
+from segmenter.validity.validity_report import NO_SEGMENTS, SEGMENTS, ValidityReport
+from tests.validity.reference import DAY_US, START_US, events_of, judge
+
+QUICK = ValiditySettings(n_draws=100)
+
+
+@pytest.fixture(scope="module")
+def seen(store, cut):
+    first = np.asarray(store.times)[np.asarray(store.offsets)[:-1]]
+    return np.flatnonzero(first < cut)
+
+
+@pytest.fixture(scope="module")
+def labels(personas, seen):
+    """True personas, as segments 0..3."""
+    return personas.rank("dense").to_numpy()[seen].astype(np.int64) - 1
+
+
+@pytest.fixture(scope="module")
+def attributes(log):
+    return log.attributes.rename({"user": "user_id"}).head(450)
+
+
+@pytest.fixture(scope="module")
+def report(*, store, seen, labels, cut, attributes):
+    return validate(
+        store, users=seen, labels=labels, cut=cut, attributes=attributes, settings=QUICK
+    )
+
+
+def place_of(report, name, population="everybody"):
+    return [(outcome.name, outcome.population) for outcome in report.outcomes].index(
+        (name, population)
+    )
+
+
+def test_every_row_is_scored_on_every_outcome_and_compared_with_the_segments(report):
+    names = [row.name for row in report.rows]
+    assert names[0] == SEGMENTS
+    assert names[-1] == NO_SEGMENTS
+    assert {"RFM 3x3x3", "RFM 5x5x5", "Demographics", "KMeans"} <= set(names)
+    for row in report.rows:
+        assert len(row.scores) == len(report.outcomes)
+        for score in row.scores:
+            assert score.score.low <= score.score.value <= score.score.high
+            assert (score.ahead is None) == (row.name == SEGMENTS)
+    tested, *others = report.rows
+    for row in others:
+        for score, own in zip(row.scores, tested.scores, strict=True):
+            assert score.ahead.value == pytest.approx(own.score.value - score.score.value)
+
+
+def test_the_personas_beat_no_segments_and_shuffled_ones_do_not(
+    *, report, store, seen, labels, cut
+):
+    place = place_of(report, "later spend")
+    assert report.row(NO_SEGMENTS).scores[place].ahead.low > 0.1
+    shuffled = np.random.default_rng(0).permutation(labels)
+    luck = validate(store, users=seen, labels=shuffled, cut=cut, settings=QUICK)
+    assert abs(luck.rows[0].scores[place].score.value) < 0.05
+    assert luck.best_rule(place).scores[place].ahead.high < 0
+    assert any("behind RFM" in note for note in luck.notes)
+
+
+def test_a_score_is_the_judges_own(*, report, store, seen, labels):
+    place = place_of(report, "later spend")
+    users = store.user_ids().gather(seen).to_list()
+    times, value = np.asarray(store.times), np.nan_to_num(np.asarray(store.numbers("value")))
+    offsets = np.asarray(store.offsets)
+    spend = [
+        float(
+            value[slice(*offsets[row : row + 2])][
+                times[slice(*offsets[row : row + 2])] >= report.cut
+            ].sum()
+        )
+        for row in seen
+    ]
+    target = ("r2", dict(zip(users, np.log1p(spend), strict=True)))
+    segment = dict(zip(users, labels.tolist(), strict=True))
+    expected = judge().score(segment, {"spend": target})["spend"]
+    assert report.rows[0].scores[place].score.value == pytest.approx(expected, abs=1e-9)
+
+
+def test_outcomes_are_asked_again_of_users_with_attributes(report):
+    place = place_of(report, "later spend", "known attributes")
+    assert report.outcomes[place].n_users < report.outcomes[0].n_users
+    assert "(known attributes)" in report.outcomes[place].title
+
+
+def test_each_segment_tells_what_its_members_did(*, report, store, seen, labels, cut):
+    place = place_of(report, "later events")
+    assert [segment.segment_id for segment in report.segments] == [0, 1, 2, 3]
+    offsets, times = np.asarray(store.offsets), np.asarray(store.times)
+    later = np.array([(times[offsets[u] : offsets[u + 1]] >= cut).sum() for u in seen])
+    for segment in report.segments:
+        lift = segment.lifts[place]
+        mean = later[labels == segment.segment_id].mean()
+        assert segment.n_users == lift.n_users == (labels == segment.segment_id).sum()
+        assert lift.mean == pytest.approx(mean)
+        assert lift.lift.value == pytest.approx(mean / later.mean())
+        assert abs(lift.predicted - lift.mean) < 0.25 * later.mean()
+
+
+def test_a_report_survives_json(report):
+    again = ValidityReport.from_json(json.loads(json.dumps(report.to_json())))
+    assert again == report
+    assert again.summary_line() == report.summary_line() == report.to_json()["summary"]
+
+
+def test_a_validation_repeats_itself(*, report, store, seen, labels, cut, attributes):
+    again = validate(
+        store, users=seen, labels=labels, cut=cut, attributes=attributes, settings=QUICK
+    )
+    assert again == report
+
+
+def test_progress_only_moves_forward_and_ends_at_the_end(*, store, seen, labels, cut):
+    told = []
+    validate(
+        store,
+        users=seen,
+        labels=labels,
+        cut=cut,
+        settings=QUICK,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    done, totals = zip(*told, strict=True)
+    assert list(done) == sorted(done)
+    assert done[-1] == totals[-1] == max(totals)
+
+
+def test_users_without_a_segment_are_judged_together_and_not_listed(*, store, seen, labels, cut):
+    some = np.where(np.arange(len(labels)) % 3 == 0, -1, labels)
+    report = validate(store, users=seen, labels=some, cut=cut, settings=QUICK)
+    assert report.n_users == len(seen)
+    assert [segment.segment_id for segment in report.segments] == [0, 1, 2, 3]
+    assert sum(segment.n_users for segment in report.segments) == (some >= 0).sum()
+
+
+def test_many_users_are_sampled_and_the_report_says_so(*, store, seen, labels, cut):
+    settings = ValiditySettings(n_draws=50, max_users=200)
+    report = validate(store, users=seen, labels=labels, cut=cut, settings=settings)
+    assert report.n_users == 200
+    assert any(f"200 of {len(seen)} users" in note for note in report.notes)
+
+
+def test_outcomes_end_where_the_settings_say(*, store, seen, labels, cut):
+    settings = ValiditySettings(n_draws=20, end=cut + 10 * DAY_US)
+    short = validate(store, users=seen, labels=labels, cut=cut, settings=settings)
+    long = validate(store, users=seen, labels=labels, cut=cut, settings=QUICK)
+    assert (short.end, long.end) == (cut + 10 * DAY_US, store.newest + 1)
+    means = [r.outcomes[place_of(r, "later events")].mean for r in (short, long)]
+    assert means[0] < 0.5 * means[1]
+
+
+def test_each_user_needs_one_label(*, store, seen, labels, cut):
+    with pytest.raises(FitError, match=f"one label for each user; found 7 of {len(seen)}"):
+        validate(store, users=seen, labels=labels[:7], cut=cut)
+
+
+def test_where_nobody_came_back_nothing_is_judged_and_the_reason_is_told(*, store, seen, labels):
+    end = store.newest + 1
+    report = validate(store, users=seen, labels=labels, cut=end)
+    assert (report.outcomes, report.rows, report.segments) == ((), (), ())
+    assert report.reason == f"none of these users has an event from {iso(end)} on"
+    assert report.reason in report.summary_line()
+    assert ValidityReport.from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+def test_one_user_is_not_judged(make_store):
+    store = make_store(events_of([("a", "view", 0), ("a", "view", 9)]))
+    report = validate(store, users=np.array([0]), labels=np.array([0]), cut=START_US + 5 * DAY_US)
+    assert report.outcomes == ()
+    assert "varies too little" in report.reason
+
+
+def test_one_event_type_and_no_values_are_judged_on_activity(make_store):
+    generator = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", "visit", float(day) + generator.random())
+        for user in range(200)
+        for day in range(60)
+        if generator.random() < (0.1 if user % 2 else 0.5)
+    ]
+    store = make_store(events_of(rows))
+    users = np.arange(store.n_users)
+    labels = np.array([int(user[1:]) % 2 for user in store.user_ids()])
+    report = validate(
+        store, users=users, labels=labels, cut=START_US + 40 * DAY_US, settings=QUICK
+    )
+    assert [outcome.name for outcome in report.outcomes] == ["later events"]
+    assert report.rows[0].scores[0].score.low > 0.5
+    assert any(note.startswith("Only 200 users") for note in report.notes)
+
+
+def test_amounts_in_several_currencies_are_pointed_out(make_store, log, cut):
+    currency = (
+        pl.when(pl.col("user").str.ends_with("1")).then(pl.lit("SEK")).otherwise(pl.lit("EUR"))
+    )
+    store = make_store(log.events.with_columns(currency.alias("currency")))
+    users = np.arange(store.n_users)
+    report = validate(store, users=users, labels=users % 3, cut=cut, settings=QUICK)
+    assert "Amounts in 2 currencies are added as they are." in report.notes

@@ -1,0 +1,115 @@
+"""The segments and their validity as tables for the terminal."""
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from segmenter.validity.rows import Row
+from training.report.data import ReportData
+from training.report.segment_views import FactView, segment_views
+from training.report.validity_views import standing_words
+from training.report.words import NARROW_SPACE, counted, moment, percent, printable, score
+
+N_FACTS = 3
+NO_BREAK_SPACE = "\u00a0"
+EMPHASIS = {"ahead": "green", "behind": "red"}
+
+
+def segment_table(data: ReportData) -> Table:
+    """The segments: number, name, size, and three facts that set each apart.
+
+    Parameters
+    ----------
+    data
+        The report.
+
+    Returns
+    -------
+    rich.table.Table
+        Reads well at 100 columns; facts give the share, or median, here and elsewhere.
+    """
+    title = f"{counted(len(data.segments), 'segment')} of {counted(data.n_users, 'user')}"
+    table = Table(
+        title=Text(printable(f"{title}, as of {moment(data.as_of)}")),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Id", justify="right")
+    table.add_column("Segment", max_width=30, overflow="fold")
+    table.add_column("Users", justify="right", no_wrap=True)
+    table.add_column("Share", justify="right", no_wrap=True)
+    table.add_column("What sets it apart: here (elsewhere)", overflow="fold")
+    for view in segment_views(data):
+        table.add_row(
+            str(view.segment.id),
+            Text(printable(view.name)),
+            f"{view.segment.n_users:,}",
+            _figures(percent(view.segment.share)),
+            Text("\n").join(_fact(fact) for fact in view.facts[:N_FACTS]),
+        )
+    return table
+
+
+def _fact(fact: FactView) -> Text:
+    """One fact, its figures in one piece."""
+    unit = f", {fact.unit}" if fact.unit else ""
+    label = Text(printable(f"{fact.label}{unit} "))
+    label.append(_figures(fact.here), style="bold")
+    return label.append(_figures(f" ({fact.elsewhere})"), style="dim")
+
+
+def _figures(text: str) -> str:
+    """Figures that do not break over lines, with the one no-break space that terminals know."""
+    return text.replace(NARROW_SPACE, NO_BREAK_SPACE).replace(" ", NO_BREAK_SPACE)
+
+
+def validity_table(data: ReportData) -> Table | None:
+    """Every segmentation on every outcome: its score, and how the segments compare with it.
+
+    Parameters
+    ----------
+    data
+        The report.
+
+    Returns
+    -------
+    rich.table.Table or None
+        One row for each outcome and segmentation; None where nothing was judged.
+    """
+    report = data.validity_report
+    if report is None or not report.outcomes:
+        return None
+    span = _figures(percent(report.confidence))
+    table = Table(
+        title=Text(f"What {counted(report.n_users, 'user')} did later, with {span} intervals"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("Outcome and segmentation", overflow="fold")
+    table.add_column("Groups", justify="right")
+    table.add_column("Score", justify="right", no_wrap=True)
+    table.add_column("Interval", no_wrap=True)
+    table.add_column("Segments are", no_wrap=True)
+    for place, outcome in enumerate(report.outcomes):
+        table.add_row(Text(printable(outcome.title), style="bold"))
+        for row in report.rows:
+            table.add_row(*_cells(row, place))
+        table.add_section()
+    return table
+
+
+def _cells(row: Row, place: int) -> list[Text]:
+    """One segmentation on one outcome."""
+    made = row.scores[place]
+    word, ahead, span = standing_words(made)
+    rule = f" ({made.rule})" if made.rule else ""
+    style = "bold" if row.kind == "segments" else ""
+    return [
+        Text(printable(f"  {row.name}{rule}"), style=style),
+        Text("" if row.n_groups is None else f"{row.n_groups:,}", style="dim"),
+        Text(score(made.score.value), style=style),
+        Text(f"{score(made.score.low)} to {score(made.score.high)}", style="dim"),
+        Text(f"{word} {ahead} ({span})" if word else "", style=EMPHASIS.get(word, "")),
+    ]

@@ -1,0 +1,209 @@
+"""The validation as the page shows it: what predicts each outcome how well, and a verdict."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segmenter.validity.rows import OutcomeSummary, Row, Score, best_rule
+from segmenter.validity.validity_report import ValidityReport
+from segmenter.validity.verdicts import standing
+from training.report.charts import ChartView
+from training.report.lift_views import mean_words, tenth_charts
+from training.report.scales import Bar, Scale
+from training.report.words import counted, difference, score, titled
+
+MAX_BELOW = 0.5
+"""Bars below chance are drawn to this share of the greatest height above it, then clipped."""
+MIN_HEIGHT = 0.05
+STANDINGS = ("ahead of", "level with", "behind")
+
+
+@dataclass(frozen=True)
+class ScoreView:
+    """One segmentation, or linear model, and one outcome.
+
+    Attributes
+    ----------
+    name, detail, kind
+        Of the row.
+    score, span
+        Printed.
+    bar
+        From chance to the score.
+    standing, ahead, ahead_span
+        How what is under test compares with it, in a word and figures; empty for itself.
+    """
+
+    name: str
+    detail: str
+    kind: str
+    score: str
+    span: str
+    bar: Bar
+    standing: str
+    ahead: str
+    ahead_span: str
+
+
+@dataclass(frozen=True)
+class OutcomeView:
+    """One outcome with a bar for each row.
+
+    Attributes
+    ----------
+    name, score_name, population
+        What is predicted, of whom, and how it is scored.
+    chance_at
+        Place in percents of the score of the same guess for everybody.
+    scores, linear
+        Segmentations, those under test first; and linear models, likewise.
+    sentences
+        Verdicts on this outcome.
+    tenths
+        Lift by tenths of the users, or None.
+    """
+
+    name: str
+    score_name: str
+    population: str
+    chance_at: float
+    scores: tuple[ScoreView, ...]
+    linear: tuple[ScoreView, ...]
+    sentences: tuple[str, ...]
+    tenths: ChartView | None
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Outcomes and everything that was scored on them."""
+
+    outcomes: tuple[OutcomeSummary, ...]
+    rows: tuple[Row, ...]
+    linear: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def scale(self, chance: float) -> Scale:
+        """From chance, or the worst score within reason, to the best end of an interval."""
+        places = [p for p, outcome in enumerate(self.outcomes) if outcome.chance == chance]
+        made = [r.scores[p].score for r in (*self.rows, *self.linear) for p in places]
+        ends = [end for one in made for end in (one.value, one.low, one.high)]
+        finite = [end for end in ends if math.isfinite(end)]
+        high = max([*finite, chance + MIN_HEIGHT])
+        low = max(min([*finite, chance]), chance - MAX_BELOW * (high - chance))
+        return Scale(low, high)
+
+
+def outcome_views(report: ValidityReport) -> list[OutcomeView]:
+    """Every outcome with the bars of all rows; outcomes of one kind share a scale."""
+    table = _Table(report.outcomes, report.rows, report.linear, report.notes)
+    return _views(table, tenth_charts(report))
+
+
+def within_views(report: ValidityReport) -> list[OutcomeView]:
+    """The same among users of equal activity; empty where that was not asked."""
+    within = report.within
+    return [] if within is None else _views(_Table(within.outcomes, within.rows), {})
+
+
+def _views(table: _Table, charts: dict[int, ChartView]) -> list[OutcomeView]:
+    scales = {chance: table.scale(chance) for chance in {o.chance for o in table.outcomes}}
+    return [
+        OutcomeView(
+            name=outcome_name(outcome),
+            score_name=outcome.score_name,
+            population=_population(outcome),
+            chance_at=scales[outcome.chance].at(outcome.chance),
+            scores=_scores(table.rows, place, outcome.chance, scale=scales[outcome.chance]),
+            linear=_scores(table.linear, place, outcome.chance, scale=scales[outcome.chance]),
+            sentences=tuple(
+                titled(note.partition(": ")[2]) for note in table.notes if _is_about(note, outcome)
+            ),
+            tenths=charts.get(place),
+        )
+        for place, outcome in enumerate(table.outcomes)
+    ]
+
+
+def _scores(
+    rows: Sequence[Row], place: int, chance: float, *, scale: Scale
+) -> tuple[ScoreView, ...]:
+    return tuple(_score_view(row, place, chance, scale=scale) for row in rows)
+
+
+def _score_view(row: Row, place: int, chance: float, *, scale: Scale) -> ScoreView:
+    made = row.scores[place]
+    own = made.score
+    groups = "" if row.n_groups is None or row.kind == "none" else counted(row.n_groups, "group")
+    return ScoreView(
+        row.name,
+        made.rule or groups,
+        row.kind,
+        score(own.value),
+        f"{score(own.low)} to {score(own.high)}",
+        scale.bar(own.value, base=chance, low=own.low, high=own.high),
+        *standing_words(made),
+    )
+
+
+def standing_words(made: Score) -> tuple[str, str, str]:
+    """Ahead, level or behind; the difference; its interval. All empty for what is under test."""
+    ahead = made.ahead
+    if ahead is None:
+        return "", "", ""
+    span = f"{difference(ahead.low)} to {difference(ahead.high)}"
+    return standing(ahead).split()[0], difference(ahead.value), span
+
+
+def outcome_name(outcome: OutcomeSummary) -> str:
+    """What is predicted, without the name of the score."""
+    return outcome.title.removesuffix(outcome.score_name).strip()
+
+
+def other_notes(report: ValidityReport) -> list[str]:
+    """Sentences that are about no single outcome."""
+    return [n for n in report.notes if not any(_is_about(n, o) for o in report.outcomes)]
+
+
+def _is_about(note: str, outcome: OutcomeSummary) -> bool:
+    return note.startswith(f"{outcome.title}: ")
+
+
+def _population(outcome: OutcomeSummary) -> str:
+    mean = mean_words(outcome, outcome.mean)
+    said = f"{mean} do" if outcome.kind == "auc" else f"mean {mean}"
+    return f"{counted(outcome.n_users, 'user')}, {said}"
+
+
+def verdict(report: ValidityReport | None) -> str:
+    """One line: on how many outcomes the segments are ahead, level and behind."""
+    if report is None:
+        return "Not judged yet: no later events are known. Keep some back with --until."
+    if not report.outcomes:
+        return f"Not judged: {report.reason}."
+    places = range(len(report.outcomes))
+    models = [row for row in report.rows if row.kind == "model"]
+    model = models[0].name if len(models) == 1 else "the best other clustering"
+    sides = {
+        "the best hand-written rule": [best_rule(report.rows, place) for place in places],
+        model: [_best(models, place) for place in places],
+    }
+    tallies = [tally for name, rows in sides.items() if (tally := _tally(name, rows))]
+    judged = f"Judged on {counted(len(places), 'later outcome')}"
+    return f"{judged}, the segments are {'; '.join(tallies)}." if tallies else f"{judged}."
+
+
+def _best(rows: Sequence[Row], place: int) -> Row | None:
+    return max(rows, key=lambda row: row.scores[place].score.value, default=None)
+
+
+def _tally(name: str, rows: Sequence[Row | None]) -> str:
+    """Ahead of it on 4, level on 1 and behind on 1."""
+    made = [row.scores[place].ahead for place, row in enumerate(rows) if row is not None]
+    counts = Counter(standing(ahead) for ahead in made if ahead is not None)
+    found = [(word, counts[word]) for word in STANDINGS if counts[word]]
+    words = [
+        f"{word.split()[0] if later else f'{word} {name}'} on {number}"
+        for later, (word, number) in enumerate(found)
+    ]
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
