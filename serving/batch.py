@@ -237,7 +237,7 @@ def _save(table: pl.DataFrame, path: Path) -> str:
         with atomic_file(path) as temporary:
             table.write_parquet(temporary)
         return digest_of_file(path)
-    except OSError as error:
+    except (OSError, pl.exceptions.ComputeError) as error:  # polars has the second for a full disk
         message = (
             f"cannot write {path}: {error}; the shards before it are kept: "
             "make room and type the same command again"

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from segmenter.files import atomic_file, atomic_folder, digest_of_file, digest_of_json, write_json
 
@@ -68,6 +68,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@settings(max_examples=50)
 @given(json_values)
 def test_json_comes_back_as_it_was_written(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("json") / "value.json"
@@ -76,6 +77,7 @@ def test_json_comes_back_as_it_was_written(tmp_path_factory, value):
     assert names(path.parent) == ["value.json"]
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text("abc"), json_values), st.randoms())
 def test_the_digest_of_json_does_not_depend_on_the_order_of_keys(value, random):
     items = list(value.items())

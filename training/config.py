@@ -1,15 +1,39 @@
 """The training configuration: one frozen value from a small TOML file and flags."""
 
 import difflib
+import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from segmenter.autoencoder.config import AutoencoderConfig
 from segmenter.errors import ConfigError
 
-MODEL_SIZES = {item.name for item in fields(AutoencoderConfig)} - {"window_days"}
+MODEL_SIZES = [item.name for item in fields(AutoencoderConfig) if item.name != "window_days"]
+LOWEST = {
+    "seed": 0,
+    "n_cuts": 1,
+    "min_events": 1,
+    "max_histories": 1,
+    "validation_share": 0,
+    "forecast_epochs": 1,
+    "taste_epochs": 1,
+    "patience": 0,
+    "forecast_batch_users": 1,
+    "taste_batch_users": 1,
+    "batch_events": 1,
+    "n_segments": 1,
+    "taste_weight": 0,
+    "taste_components": 0,
+    "max_items": 1,
+    "max_categories": 1,
+    "max_types": 1,
+    "max_extras": 1,
+}
+"""Smallest value of each setting that has one."""
+SHARES = ("dropout", "blank_share")
 
 
 @dataclass(frozen=True)
@@ -76,26 +100,21 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            self._check_type(item.name)
-        unknown = set(self.model) - MODEL_SIZES
-        if unknown:
-            message = f"[model] has no setting {sorted(unknown)}; known: {sorted(MODEL_SIZES)}"
-            raise ConfigError(message)
-        for name in ("n_cuts", "forecast_epochs", "n_segments", "min_events", "max_types"):
-            if getattr(self, name) < 1:
-                message = f"{name} must be at least 1; found {getattr(self, name)}"
+            accepted = _accepted_types(item)
+            _check_type(item.name, getattr(self, item.name), accepted)
+        for name, lowest in LOWEST.items():
+            if not getattr(self, name) >= lowest:
+                message = f"{name} must be at least {lowest}; found {getattr(self, name)}"
                 raise ConfigError(message)
-
-    def _check_type(self, name: str) -> None:
-        """Refuse a value of another type than the default's, before hours are spent on it."""
-        value, default = getattr(self, name), TrainConfig.__dataclass_fields__[name].default
-        expected = type(default) if name != "model" else dict
-        accepted: tuple[type, ...] = (expected,)
-        if expected is float or name == "window_days":
-            accepted = (int, float, type(None)) if name == "window_days" else (int, float)
-        if isinstance(value, bool) or not isinstance(value, accepted):
-            message = f"{name} must be of type {accepted[0].__name__}; found {value!r}"
+        for name in ("learning_rate", "window_days"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                message = f"{name} must be a number above 0; found {value}"
+                raise ConfigError(message)
+        if self.validation_share >= 1:
+            message = f"validation_share must be below 1; found {self.validation_share}"
             raise ConfigError(message)
+        check_model_sizes(self.model)
 
     @property
     def limits(self) -> dict[str, int]:
@@ -109,15 +128,54 @@ class TrainConfig:
 
     def autoencoder(self, window_days: float) -> AutoencoderConfig:
         """Sizes of the network for a window of `window_days`."""
-        try:
-            return replace(AutoencoderConfig(window_days=window_days), **self.model)
-        except TypeError as error:
-            message = f"[model] does not fit: {error}"
-            raise ConfigError(message) from error
+        return replace(AutoencoderConfig(window_days=window_days), **self.model)
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for the run and the bundle."""
         return asdict(self)
+
+
+def check_model_sizes(settings: dict[str, Any]) -> None:
+    """Refuse overrides of the network that it does not have or that cannot be.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown, of another type, negative, or a size of zero.
+    """
+    for name, value in settings.items():
+        if name not in MODEL_SIZES:
+            message = f"[model] has no setting {name}{_hint(name, MODEL_SIZES)}"
+            raise ConfigError(message)
+        accepted = _accepted_types(AutoencoderConfig.__dataclass_fields__[name])
+        _check_type(f"[model] {name}", value, accepted)
+        lowest = 1 if accepted == (int,) else 0
+        if not lowest <= value < math.inf or (name in SHARES and value >= 1):
+            below = " and below 1" if name in SHARES else ""
+            message = f"[model] {name} must be at least {lowest}{below}; found {value}"
+            raise ConfigError(message)
+
+
+def _accepted_types(item: Field[Any]) -> tuple[type, ...]:
+    """Types that a setting may have: its default's, and whole numbers where it has decimals."""
+    if item.name == "window_days":
+        return (float, int, type(None))
+    if item.name == "model":
+        return (dict,)
+    return (float, int) if isinstance(item.default, float) else (type(item.default),)
+
+
+def _check_type(name: str, value: object, accepted: tuple[type, ...]) -> None:
+    """Refuse a value of another type, before hours are spent on it."""
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        message = f"{name} must be of type {accepted[0].__name__}; found {value!r}"
+        raise ConfigError(message)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    """What may have been meant by an unknown setting."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known settings: {', '.join(known)}"
 
 
 def load_config(path: Path | None, **flags: Any) -> TrainConfig:  # noqa: ANN401 - any setting
@@ -153,9 +211,7 @@ def load_config(path: Path | None, **flags: Any) -> TrainConfig:  # noqa: ANN401
     known = [item.name for item in fields(TrainConfig)]
     for name in settings:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known settings: {known}"
-            message = f"{path}: unknown setting {name}{hint}"
+            message = f"{path}: unknown setting {name}{_hint(name, known)}"
             raise ConfigError(message)
     settings |= {name: value for name, value in flags.items() if value is not None}
     return TrainConfig(**settings)

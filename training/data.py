@@ -9,7 +9,12 @@ import torch
 
 from segmenter.autoencoder.config import DAY_US
 from segmenter.errors import FitError
-from segmenter.events.batches import EventBatch, SequenceReader, split_by_budget
+from segmenter.events.batches import (
+    EventBatch,
+    SequenceReader,
+    history_ends,
+    split_by_budget,
+)
 from segmenter.events.store import EventStore
 from training.config import TrainConfig
 
@@ -18,6 +23,8 @@ WINDOW_SHARE = 0.26
 MAX_WINDOW_DAYS = 90.0
 FIRST_CUT_SHARE = 0.33
 """Observed time before the first cut: histories shorter than this say too little."""
+MAX_TIMES = 1_000_000
+"""Events whose times tell the start of the observed time; more are sampled evenly."""
 MIN_HISTORIES = 50
 POOL_BATCHES = 64
 """Batches that are filled by length together: little padding, yet a different mix each pass."""
@@ -67,14 +74,24 @@ class HistoryBatch:
 def observed_from(store: EventStore, as_of: int) -> int:
     """Start of the observed time in microseconds: the 0.1 % quantile of the event times.
 
-    A quantile, so that one stray event of 1970 does not stretch the period.
+    A quantile, so that one stray event of 1970 does not stretch the period. Only events at or
+    before `as_of` are looked at, and which of them does not depend on later ones.
+
+    Raises
+    ------
+    FitError
+        If there is none.
     """
-    step = max(1, store.n_events // 1_000_000)
-    times = np.asarray(store.times[::step])
-    times = times[times <= as_of]
-    if len(times) == 0:
+    starts = np.asarray(store.offsets[:-1])
+    lengths = history_ends(store, np.arange(store.n_users), as_of) - starts
+    before = np.cumsum(lengths) - lengths
+    n_events = int(lengths.sum())
+    if n_events == 0:
         message = "no event at or before the as-of time; pass a later --until"
         raise FitError(message)
+    chosen = np.arange(0, n_events, max(1, n_events // MAX_TIMES))
+    owner = np.searchsorted(before, chosen, side="right") - 1
+    times = np.asarray(store.times[starts[owner] + chosen - before[owner]])
     return int(np.quantile(times, 0.001))
 
 
@@ -110,18 +127,9 @@ def plan_histories(
     Raises
     ------
     FitError
-        If there is no event at or before `as_of`.
+        If there is no event at or before `as_of`, or the window asked for leaves none before it.
     """
-    oldest = observed_from(store, as_of)
-    span = as_of - oldest
-    window = int((config.window_days or 0) * DAY_US) or int(
-        min(span * WINDOW_SHARE, MAX_WINDOW_DAYS * DAY_US)
-    )
-    first, last = oldest + int(span * FIRST_CUT_SHARE), as_of - window
-    if window <= 0 or last <= oldest:
-        cuts, window = [as_of], 0
-    else:
-        cuts = sorted({int(cut) for cut in np.linspace(min(first, last), last, config.n_cuts)})
+    cuts, window = choose_cuts(observed_from(store, as_of), as_of, config)
     everybody = np.arange(store.n_users)
     starts = np.asarray(store.offsets[:-1])
     columns = []
@@ -137,6 +145,8 @@ def plan_histories(
         generator = np.random.default_rng(config.seed)
         chosen = np.sort(generator.choice(chosen, config.max_histories, replace=False))
     held_out = is_held_out(store, config.validation_share)[users[chosen]]
+    if held_out.all():  # a handful of users: better learned from than judged on
+        held_out[:] = False
     return Histories(
         users[chosen],
         begin[chosen],
@@ -146,6 +156,44 @@ def plan_histories(
         window / DAY_US,
         held_out,
     )
+
+
+def choose_cuts(oldest: int, as_of: int, config: TrainConfig) -> tuple[list[int], int]:
+    """Times at which histories end, and the length of the window after each.
+
+    Parameters
+    ----------
+    oldest, as_of
+        The observed time, microseconds.
+    config
+        Number of cuts and length of the window.
+
+    Returns
+    -------
+    tuple
+        Ascending cuts, each at least a window before `as_of`, and the window in microseconds.
+        Where there is no time to spare the only cut is `as_of` and the window is 0.
+
+    Raises
+    ------
+    FitError
+        If the window that was asked for is as long as the observed time.
+    """
+    span = as_of - oldest
+    asked = config.window_days
+    longest = min(span * WINDOW_SHARE, MAX_WINDOW_DAYS * DAY_US)
+    window = int(longest if asked is None else asked * DAY_US)
+    if asked is not None and window >= span:
+        message = (
+            f"window_days must be below the {span / DAY_US:.3g} days that are observed; "
+            f"found {asked:g}; lower it or leave it out"
+        )
+        raise FitError(message)
+    if window <= 0:
+        return [as_of], 0
+    last = as_of - window
+    first = min(oldest + int(span * FIRST_CUT_SHARE), last)
+    return sorted({int(cut) for cut in np.linspace(first, last, config.n_cuts)}), window
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
 from safetensors.torch import load_file, save_file
 
 from segmenter.autoencoder.model import SequenceAutoencoder
+from segmenter.errors import FitError
 from segmenter.events.store import EventStore
 from segmenter.files import atomic_file, write_json
 from segmenter.terminal import ProgressCallback
@@ -86,7 +90,7 @@ def fit_network(
     Raises
     ------
     FitError
-        If no event lies in the training period.
+        If no event lies in the training period, or a loss is no longer a number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _seeded(config.seed), _threads():
@@ -105,10 +109,29 @@ def fit_network(
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Fix torch's global generator for initial weights, dropout and noise, then restore it."""
+    """Fix torch's global generators for initial weights, dropout and noise, then restore them."""
     with torch.random.fork_rng():
-        torch.default_generator.manual_seed(seed)
+        _seed_generators(seed)
         yield
+
+
+def _seed_generators(seed: int) -> None:
+    """Seed torch's global generators, of the processor and of every accelerator."""
+    torch.default_generator.manual_seed(seed)
+    torch.cuda.manual_seed_all(seed)
+
+
+@contextmanager
+def _ending_on_interrupt() -> Iterator[None]:
+    """Let Ctrl-C be an interrupt again: Lightning ignores the signal and exits with 1."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager
@@ -137,7 +160,12 @@ class _StageJob:
         self.weights = folder / f"{name}.safetensors"
         self.best = folder / f"{name}-best.safetensors"
         self.curves = folder / f"{name}-curves.json"
-        self.checkpoints = folder / "checkpoints" / name
+        self.last = folder / f"{name}-last.ckpt"
+
+    def seed(self, epoch: int) -> int:
+        """Seed of dropout and noise in one pass: a resumed pass draws what it would have drawn."""
+        key = (self.config.seed, int(self.name == "taste"), epoch)
+        return int(np.random.SeedSequence(key).generate_state(1)[0])
 
     def batches(self, epoch: int) -> HistoryBatches:
         return self.prepared.training_batches(self.sizes, (self.config.seed, epoch))
@@ -172,8 +200,17 @@ class _Passes(Callback):
         self.curves: dict[str, list[float]] = {}
         self.lowest = float("inf")
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        _seed_generators(self.job.seed(trainer.current_epoch))
+
     def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not all(map(math.isfinite, metrics.values())):
+            message = (
+                f"pass {trainer.current_epoch + 1} of the {self.job.name} stage ended with a loss "
+                f"that is no number; lower learning_rate ({self.job.config.learning_rate})"
+            )
+            raise FitError(message)
         for name, value in metrics.items():
             self.curves.setdefault(name, []).append(value)
         if metrics.get(MONITORED, -float("inf")) <= self.lowest:
@@ -189,24 +226,34 @@ class _Passes(Callback):
         self.curves, self.lowest = state_dict["curves"], state_dict["lowest"]
 
 
+class _LastPass(Checkpoint):
+    """Keeps the newest pass, whole or not at all; Lightning's own moves it over file systems."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        with atomic_file(self.path) as temporary:
+            trainer.save_checkpoint(temporary)
+
+
 def _run_stage(
     job: _StageJob, meter: _Meter, on_epoch: EpochCallback | None
 ) -> dict[str, list[float]]:
     """Run, resume or reuse one stage; leave the model with the weights of its best pass."""
     if not job.weights.exists():
         passes = _Passes(job, on_epoch)
-        # _Passes stands before ModelCheckpoint, so that a checkpoint holds the pass it follows.
-        checkpoint = ModelCheckpoint(dirpath=job.checkpoints, save_last=True, save_top_k=0)
-        _run_trainer(job, [passes, meter, checkpoint])
+        # Lightning calls a Checkpoint after the others, so that it holds the pass it follows.
+        _run_trainer(job, [passes, meter, _LastPass(job.last)])
         write_json(job.curves, passes.curves)
         job.best.replace(job.weights)
+        job.last.unlink()
     load_weights(job.prepared.model, job.weights)
     return json.loads(job.curves.read_text(encoding="utf-8"))
 
 
 def _run_trainer(job: _StageJob, callbacks: list[Callback]) -> None:
     """Let Lightning run the passes, quietly, from the last checkpoint when there is one."""
-    last = job.checkpoints / "last.ckpt"
     validation = job.prepared.validation_batches(job.sizes)
     if len(validation):
         callbacks = [*callbacks, EarlyStopping(MONITORED, patience=job.config.patience)]
@@ -226,9 +273,12 @@ def _run_trainer(job: _StageJob, callbacks: list[Callback]) -> None:
             num_sanity_val_steps=0,
             limit_val_batches=None if len(validation) else 0,
             reload_dataloaders_every_n_epochs=1,
-            default_root_dir=job.checkpoints,
+            default_root_dir=job.last.parent,
         )
-        trainer.fit(job.module(validation), ckpt_path=str(last) if last.exists() else None)
+        resumed = str(job.last) if job.last.exists() else None
+        with _ending_on_interrupt():
+            # weights_only: a checkpoint is read as tensors and plain values, never unpickled.
+            trainer.fit(job.module(validation), ckpt_path=resumed, weights_only=True)
     job.prepared.model.to("cpu")
 
 

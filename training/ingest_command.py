@@ -1,11 +1,13 @@
 """``segmenter ingest``: raw event logs in, event store out."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segmenter.terminal import Terminal
+from training.mlflow_commands import MLRUNS, AsJson, Mlruns
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 KeepDuplicates = Annotated[
     bool, typer.Option("--keep-duplicates", help="Keep rows that repeat another exactly.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 COLUMNS = "Columns (only where their names do not say it)"
 
 
@@ -70,7 +71,11 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     delimiter: Annotated[
         str | None, typer.Option("--delimiter", help="Between CSV fields, if not a comma.")
     ] = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="Of CSV and JSON lines files, such as cp1252.")
+    ] = "utf-8",
     keep_duplicates: KeepDuplicates = False,  # noqa: FBT002 - a flag of the command
+    mlruns: Mlruns = MLRUNS,
     as_json: AsJson = False,  # noqa: FBT002 - a flag of the command
 ) -> None:
     """Turn raw event logs into an event store.
@@ -102,6 +107,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         timezone=timezone,
         time_unit=time_unit,
         delimiter="\t" if delimiter == r"\t" else delimiter,
+        encoding=encoding,
         keep_duplicates=keep_duplicates,
     )
     columns = {name: column for name, column in named.items() if column is not None}
@@ -115,9 +121,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             progress=progress,
         )
     show(report, terminal)
-    terminal.next_commands(
-        f"segmenter train --store {store}", f"segmenter train --store {store} --dry-run"
-    )
+    home = [] if mlruns == MLRUNS else ["--mlruns", str(mlruns)]
+    train = shlex.join(["segmenter", "train", "--store", str(store), *home])
+    terminal.next_commands(train, f"{train} --dry-run")
     terminal.finish(report.to_json())
 
 
@@ -133,18 +139,21 @@ def show(report: "IngestReport", terminal: Terminal) -> None:
         name if name == column else f"{name} (from {column})"
         for name, column in layout["columns"].items()
     ]
-    terminal.say(f"Columns read     {', '.join(read)}")
+    lines = [("Columns read", ", ".join(read))]
     if layout["ignored"]:
-        terminal.say(f"Columns ignored  {', '.join(layout['ignored'])} (keep one with --extra)")
+        lines.append(("Columns ignored", f"{', '.join(layout['ignored'])} (keep one: --extra)"))
     if report.manifest["empty"]:
-        terminal.say(f"Columns empty    {', '.join(report.manifest['empty'])}")
-    for path in report.rejected_files:
-        terminal.say(f"Set aside        {path}")
-    terminal.say(
-        f"Event store      {report.store}: {report.n_users:,} users, {report.n_events:,} events "
+        lines.append(("Columns empty", ", ".join(report.manifest["empty"])))
+    lines += [("Set aside", str(path)) for path in report.rejected_files]
+    content = (
+        f"{report.n_users:,} users, {report.n_events:,} events "
         f"from {report.manifest['oldest']} to {report.manifest['newest']}, "
         f"{report.size_bytes / 2**20:,.1f} MiB"
     )
+    lines.append(("Event store", f"{report.store}: {content}"))
+    for title, text in lines:
+        # Names and paths are printed as they are: no markup, and no break inside a path.
+        terminal.people.print(f"{title:<16} {text}", markup=False, soft_wrap=True)
 
 
 def counts_table(report: "IngestReport") -> "Table":

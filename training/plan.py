@@ -11,7 +11,12 @@ from segmenter.errors import ConfigError, FitError
 from segmenter.events.batches import history_ends
 from segmenter.events.store import EventStore
 from segmenter.files import digest_of_file, digest_of_json
+from segmenter.registry import check_model_name
 from training.config import TrainConfig
+
+BUNDLE, REPORT = "bundle", "report.html"
+FINISHED = "finished.json"
+"""Written last, when all else stands in the job's folder and in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,11 @@ class TrainPlan:
     n_events: int
     folder: Path
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether an earlier job of the same data and settings ran to its end."""
+        return all((self.folder / name).exists() for name in (FINISHED, BUNDLE, REPORT))
+
 
 def plan_training(request: TrainRequest) -> TrainPlan:
     """Open the store and resolve the training period.
@@ -75,10 +85,11 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     StoreError
         If the folder is no event store.
     ConfigError
-        If the file of attributes cannot be read.
+        If the file of attributes cannot be read, or the name is none for a model.
     FitError
         If no event lies before ``until``.
     """
+    check_model_name(request.config.name)
     store = EventStore.open(request.store)
     if request.attributes is not None:
         read_attributes(request.attributes)

@@ -16,14 +16,14 @@ from segmenter.audience_model import AudienceModel, embed_users
 from segmenter.bundle import read_bundle
 from segmenter.clock import iso
 from segmenter.events.batches import SequenceReader
-from segmenter.files import atomic_file, digest_of_json, write_text
+from segmenter.files import atomic_file, digest_of_json, write_json, write_text
 from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validate import ValiditySettings, validate
 from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork, fit_network
-from training.plan import TrainPlan, read_attributes
+from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan, read_attributes
 from training.registration import RegisteredVersion, register
 from training.report.data import ReportData
 from training.report.page import render
@@ -33,8 +33,6 @@ from training.tracking import Tracker
 
 Bar = Callable[[str], AbstractContextManager[ProgressCallback]]
 """Opens a progress bar with a description."""
-REPORT = "report.html"
-"""Written last: a job folder that holds it is finished."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,15 @@ def train(plan: TrainPlan, bar: Bar) -> TrainOutcome:
     home.prepare()
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / "lock"):
-        reused = (folder / REPORT).exists()
+        reused = plan.is_finished
         name = plan.request.config.name
         with Tracker.start(home, name, resume=folder / "run.json") as tracker:
-            if not (folder / "bundle").exists():
+            if not (folder / BUNDLE).exists():
                 _fit(plan, tracker, bar)
             data, version = _publish(plan, tracker, log=not reused)
+        write_json(folder / FINISHED, {"version": version.label})
         unlogged = tuple(f"{failure.what}: {failure.reason}" for failure in tracker.failures)
-        return TrainOutcome(version, folder / "bundle", folder / REPORT, data, reused, unlogged)
+        return TrainOutcome(version, folder / BUNDLE, folder / REPORT, data, reused, unlogged)
 
 
 def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
@@ -139,7 +138,7 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
         },
     )
     report = build_report(plan, segmentation, network=network, validity=validity)
-    model.save(plan.folder / "bundle", documents={"report": report.to_json()})
+    model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
 
 
 def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
@@ -177,7 +176,7 @@ def _publish(
     plan: TrainPlan, tracker: Tracker, *, log: bool
 ) -> tuple[ReportData, RegisteredVersion]:
     """Register the bundle, and unless that was done, log its figures and write its page."""
-    bundle, config = plan.folder / "bundle", plan.request.config
+    bundle, config = plan.folder / BUNDLE, plan.request.config
     data = ReportData.from_json(read_bundle(bundle).documents["report"])
     if log:
         tracker.log_metrics(data.metrics(), step=0)

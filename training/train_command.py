@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from segmenter.terminal import Terminal
 
@@ -90,7 +91,7 @@ def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
         "as_of": iso(plan.as_of),
         "judged_on_later_events": later,
         "job_folder": str(plan.folder),
-        "finished_before": (plan.folder / "report.html").exists(),
+        "finished_before": plan.is_finished,
         "config": config.to_json(),
     }
     terminal.say("[bold]Dry run:[/bold] nothing is changed.")
@@ -112,6 +113,8 @@ def show_outcome(outcome: "TrainOutcome", terminal: Terminal) -> None:
     terminal.say(f"Model   {outcome.version.label} ({aliases})")
     terminal.say(f"Bundle  {outcome.bundle}")
     terminal.say(f"Report  {outcome.report}")
+    for failure in outcome.unlogged:
+        terminal.say(Text(f"Not in MLflow: {failure}", style="yellow"))
 
 
 def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
@@ -129,4 +132,5 @@ def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
         "validity": data.validity,
         "coverage": data.coverage,
         "reused": outcome.reused,
+        "not_in_mlflow": list(outcome.unlogged),
     }

@@ -21,6 +21,9 @@ DUPLICATE = "exact duplicate"
 BROKEN_LINE = "unreadable line"
 FUTURE = "time in the future"
 
+LARGEST = 3.4028234663852886e38
+"""Greatest number of single precision, in which models calculate."""
+
 CONSENT = ("denied", "granted")
 """Vocabulary of the consent field: code 1, code 2; 0 is unknown."""
 CONSENT_WORDS = {
@@ -196,8 +199,8 @@ def _no_number_message(column: pl.Series, name: str) -> str:
 
 
 def _is_impossible(raw: pl.Series, number: pl.Series) -> pl.Series:
-    """Where a number is said that is none, or no finite one."""
-    impossible = number.is_infinite().fill_null(value=False)
+    """Where a number is said that is none, or none that a measure can have."""
+    impossible = (number.abs() > LARGEST).fill_null(value=False)
     if raw.dtype.is_numeric() or number.null_count() == raw.null_count():
         return impossible
     said = text_of(raw).str.strip_chars().str.to_lowercase()

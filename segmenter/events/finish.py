@@ -115,16 +115,25 @@ def _write_vocabulary(path: Path, frame: pl.DataFrame) -> None:
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    """Count, range, moments and quantiles of the values that are there."""
+    """Count, range, moments and quantiles of the values that are there.
+
+    References
+    ----------
+    Moments of parts are joined as by T. F. Chan, G. H. Golub and R. J. LeVeque, Updating Formulae
+    and a Pairwise Algorithm for Computing Sample Variances, 1979, equation 2.1.
+    """
     column = np.memmap(path, dtype="<f8", mode="r")
-    count, total, squares = 0, 0.0, 0.0
+    count, mean, squares = 0, 0.0, 0.0
     low, high = np.inf, -np.inf
     for part in _parts(column):
         values = part[~np.isnan(part)]
         if len(values):
-            count += len(values)
-            total += float(values.sum())
-            squares += float(np.square(values).sum())
+            shift = float(values.mean()) - mean
+            both = count + len(values)
+            squares += float(np.square(values - values.mean()).sum())
+            squares += shift * shift * count * len(values) / both
+            mean += shift * len(values) / both
+            count = both
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not count:
         return {"count": 0}
@@ -135,8 +144,8 @@ def _summary(path: Path) -> dict[str, Any]:
         "count": count,
         "minimum": low,
         "maximum": high,
-        "mean": total / count,
-        "standard_deviation": float(np.sqrt(max(0.0, squares / count - (total / count) ** 2))),
+        "mean": mean,
+        "standard_deviation": float(np.sqrt(squares / count)),
         "quantiles": {str(q): float(at) for q, at in zip(QUANTILES, quantiles, strict=False)},
     }
 

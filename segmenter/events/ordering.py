@@ -106,15 +106,14 @@ def repeats(rows: pl.DataFrame) -> np.ndarray:
     users, times = rows[USER].to_numpy(), rows["time"].to_numpy()
     tied = np.zeros(len(rows) + 1, dtype=bool)
     tied[1:-1] = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
-    candidates = np.flatnonzero(tied[1:] | tied[:-1])
+    candidates = tied[1:] | tied[:-1]
     repeated = np.zeros(len(rows), dtype=bool)
-    if len(candidates):
-        compared = rows.select(pl.exclude("user", HASH, ROW, "seq"))[candidates]
+    if candidates.any():
+        compared = rows.select(pl.exclude("user", HASH, ROW, "seq")).filter(candidates)
         # Few rows share a hash, and only those are worth the comparison of every value.
         alike = compared.hash_rows().is_duplicated()
-        compared, candidates = compared.filter(alike), candidates[alike.to_numpy()]
-        first = compared.select(pl.struct(pl.all()).is_first_distinct()).to_series()
-        repeated[candidates] = ~first.to_numpy()
+        first = compared.filter(alike).select(pl.struct(pl.all()).is_first_distinct())
+        repeated[np.flatnonzero(candidates)[alike.to_numpy()]] = ~first.to_series().to_numpy()
     return repeated
 
 

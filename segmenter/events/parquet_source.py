@@ -1,5 +1,6 @@
 """Parquet files, read a bounded number of rows at a time."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -67,8 +68,7 @@ def _slices(metadata: pq.FileMetaData, most_rows: int) -> Iterator[tuple[int, in
         if end - start > most_rows and begin > start:
             yield start, begin
             start = begin
-        n_pieces = -(start - end) // most_rows + 1
-        for left in range(n_pieces, 1, -1):
+        for left in range(math.ceil((end - start) / most_rows), 1, -1):
             stop = start + (end - start) // left
             yield start, stop
             start = stop

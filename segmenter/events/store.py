@@ -112,18 +112,23 @@ class EventStore:
             If the folder is no store, incomplete, damaged, or of a newer format.
         """
         manifest = read_manifest(path)
-        for name, said in manifest["files"].items():
+        try:
+            sizes = {name: said["bytes"] for name, said in manifest["files"].items()}
+            store = cls(path, manifest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StoreError(_incomplete_message(path, error)) from error
+        for name, size in sizes.items():
             file = path / name
             if not file.is_file():
                 message = f"event store {path} lacks {name}; run segmenter ingest again"
                 raise StoreError(message)
-            if file.stat().st_size != said["bytes"]:
+            if file.stat().st_size != size:
                 message = (
                     f"event store {path} is damaged: {name} has {file.stat().st_size} bytes, "
-                    f"not {said['bytes']}; run segmenter ingest again"
+                    f"not {size}; run segmenter ingest again"
                 )
                 raise StoreError(message)
-        return cls(path, manifest)
+        return store
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -206,6 +211,13 @@ class EventStore:
             raise StoreError(message)
 
 
+def _incomplete_message(path: Path, detail: object) -> str:
+    return (
+        f"event store {path} is damaged: its {MANIFEST} is incomplete ({detail}); "
+        "run segmenter ingest again"
+    )
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a store.
 
@@ -230,9 +242,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         message = f"{path} is no event store: its {MANIFEST} is of something else"
         raise StoreError(message)
-    if manifest["format_version"] > FORMAT_VERSION:
+    version = manifest.get("format_version")
+    if not isinstance(version, int):
+        raise StoreError(_incomplete_message(path, "no format_version"))
+    if version > FORMAT_VERSION:
         message = (
-            f"event store {path} has format {manifest['format_version']}; this version reads "
+            f"event store {path} has format {version}; this version reads "
             f"formats up to {FORMAT_VERSION}; update segmenter or run segmenter ingest again"
         )
         raise StoreError(message)

@@ -117,7 +117,8 @@ def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> 
     Vocabulary
         Values in descending frequency, ties by text; the event type first, then the fields from
         coarse to fine, the order in which an event is decoded. Fields without two different
-        states carry no information and are left out, except the event type.
+        states carry no information and are left out, except the event type; so are numeric and
+        grouping fields that first occur later.
     """
     values = {}
     for name in store.categorical:
@@ -133,8 +134,21 @@ def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> 
             values[name] = tuple(texts[code - 1] for code in kept)
     ordered = sorted(values, key=lambda name: (name != "event", len(values[name]), name))
     values = {name: values[name] for name in ordered}
-    grouping = next((name for name in GROUPING if name in store.categorical), None)
-    return Vocabulary(values=values, numeric=tuple(store.numeric), grouping=grouping)
+    numeric = tuple(name for name in store.numeric if occurs(store, name, as_of=as_of))
+    columns = (name for name in GROUPING if name in store.categorical)
+    grouping = next((name for name in columns if occurs(store, name, as_of=as_of)), None)
+    return Vocabulary(values=values, numeric=numeric, grouping=grouping)
+
+
+def occurs(store: EventStore, name: str, *, as_of: int) -> bool:
+    """Whether a field has any value at or before `as_of`."""
+    column = store.numbers(name) if name in store.numeric else store.codes(name)
+    for start in range(0, len(column), CHUNK_EVENTS):
+        chunk = slice(start, start + CHUNK_EVENTS)
+        values = np.asarray(column[chunk])[np.asarray(store.times[chunk]) <= as_of]
+        if (~np.isnan(values) if name in store.numeric else values > 0).any():
+            return True
+    return False
 
 
 def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:

@@ -99,7 +99,7 @@ class DensityResult:
         float64 [n_leaves], [n_segments] in [0, 1], higher is better: how long a leaf outlives its
         birth as density rises; of a segment the mean over its core members.
     merge_tree
-        float64 [n_leaves - 1, 4], size-weighted Ward over leaf centroids in scipy's linkage form.
+        float64 [n_leaves - 1, 4], size-weighted Ward over leaf centroids as a linkage for scipy.
     map_xy
         float32 [n_fit, 2], a map for the eye.
     noise_share

@@ -119,7 +119,7 @@ def lay_out(
         curve = umap.find_ab_params(1.0, min_dist)
         coordinates, _ = umap.simplicial_set_embedding(
             space,
-            graph,
+            graph.copy(),  # UMAP clears its weakest edges in place
             n_components=n_dimensions,
             initial_alpha=1.0,
             a=curve[0],

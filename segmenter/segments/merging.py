@@ -45,13 +45,13 @@ def ward_tree(centroids: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        float64 [n - 1, 4] in scipy's linkage form: the two groups, the height, the users together;
-        row i makes group n + i. The same as scipy's Ward linkage of every user put at the centroid
-        of its group.
+        float64 [n - 1, 4], a linkage that scipy's functions take: the two groups, the height, how
+        many of the n groups are together; row i makes group n + i. The heights are those of
+        scipy's Ward linkage of every user put at the centroid of its group.
     """
     n_groups = len(centroids)
     places, weights = centroids.astype(np.float64), sizes.astype(np.float64)
-    names = np.arange(n_groups)
+    names, counts = np.arange(n_groups), np.ones(n_groups)
     costs = np.full((n_groups, n_groups), np.inf)
     for row in range(n_groups - 1):
         rest = slice(row + 1, n_groups)
@@ -63,7 +63,8 @@ def ward_tree(centroids: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         kept, gone = sorted(np.unravel_index(costs.argmin(), costs.shape))
         together = weights[kept] + weights[gone]
         pair = sorted((names[kept], names[gone]))
-        tree[step] = (*pair, np.sqrt(costs[kept, gone]), together)
+        counts[kept] += counts[gone]
+        tree[step] = (*pair, np.sqrt(costs[kept, gone]), counts[kept])
         places[kept] = (weights[kept] * places[kept] + weights[gone] * places[gone]) / together
         weights[kept], names[kept] = together, n_groups + step
         costs[gone] = costs[:, gone] = np.inf

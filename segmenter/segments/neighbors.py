@@ -14,7 +14,7 @@ BLOCK_ROWS = 128
 SPARE_CANDIDATES = 9
 """Candidates beyond the neighbours asked for; their distances prove the selection complete."""
 
-FLOAT32_STEP = float(np.finfo(np.float32).eps)
+FLOAT32_STEP, FLOAT32_MAX = float(np.finfo(np.float32).eps), float(np.finfo(np.float32).max)
 
 SMALLEST_REACH, GREATEST_REACH = 1e-15, 1e18
 """Lengths between which no product of two coordinates under- or overflows in single precision."""
@@ -32,7 +32,8 @@ class NearestReferences:
     def __init__(self, points: np.ndarray) -> None:
         self.points = np.ascontiguousarray(points, dtype=np.float32)
         n_points, n_dimensions = self.points.shape
-        self._centre = self.points.mean(axis=0, dtype=np.float64)
+        # The median, because one far point would take the mean away from all others.
+        self._centre = np.median(self.points.astype(np.float64), axis=0)
         self._group = max(1, int(np.sqrt(n_points / 48)))
         self._n_groups = -(-n_points // self._group)
         n_padded = self._n_groups * self._group
@@ -78,8 +79,7 @@ class NearestReferences:
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors float32 [n, d] from the centre of the points, which keeps rounding small."""
-        with np.errstate(over="ignore"):
-            return (vectors - self._centre).astype(np.float32)
+        return (vectors - self._centre).clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
 
     def _among_all(self, queries: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
         """The nearest of a few points."""

@@ -70,6 +70,18 @@ def out_of_fold_prediction(
         float64 [n]. A group that the other folds do not hold is predicted by their overall mean.
     """
     _, group = np.unique(labels, return_inverse=True)
+    return group_prediction(group, values, folds=folds, prior=prior, seed=seed)
+
+
+def group_prediction(
+    group: np.ndarray,
+    values: np.ndarray,
+    *,
+    folds: int = N_FOLDS,
+    prior: float = PRIOR,
+    seed: int = 0,
+) -> np.ndarray:
+    """The same as `out_of_fold_prediction` for groups that are numbered from 0, int64 [n]."""
     fold = fold_numbers(len(values), folds, seed)
     n_groups = int(group.max()) + 1
     cell, shape = group * folds + fold, (n_groups, folds)
@@ -132,7 +144,7 @@ def auc(
     predicted
         float64 [m].
     strata
-        int64 [m]: only users of the same stratum are compared with each other; None compares all.
+        int [m]: only users of the same stratum are compared with each other; None compares all.
 
     Returns
     -------
@@ -148,7 +160,8 @@ def auc(
     operating characteristic curves", 1988: the derivative is made of their placement values.
     """
     stratum = np.zeros(len(values), dtype=np.int64) if strata is None else strata
-    order = np.lexsort((predicted, stratum))
+    order = np.argsort(predicted)
+    order = order[np.argsort(stratum[order], kind="stable")]
     yes, stratum_of, said = values[order], stratum[order], predicted[order]
     starts = np.diff(stratum_of, prepend=stratum_of[:1] - 1) != 0
     level = np.cumsum(starts | (np.diff(said, prepend=np.nan) != 0)) - 1

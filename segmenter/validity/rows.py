@@ -36,10 +36,15 @@ class OutcomeSummary:
     n_parts: int = 1
 
     @property
-    def title(self) -> str:
-        """What is printed: the name, the population where it is not everybody, the score."""
+    def label(self) -> str:
+        """The name, and the population where it is not everybody."""
         among = "" if self.population == "everybody" else f" ({self.population})"
-        return f"{self.name[:1].upper()}{self.name[1:]}{among} {self.score_name}"
+        return f"{self.name[:1].upper()}{self.name[1:]}{among}"
+
+    @property
+    def title(self) -> str:
+        """What is printed: the label and the score."""
+        return f"{self.label} {self.score_name}"
 
     @property
     def score_name(self) -> str:
@@ -201,5 +206,6 @@ def best_rule(rows: tuple[Row, ...], place: int) -> Row | None:
 
 def figure(value: float) -> str:
     """A score as printed: two decimals without the leading zero, ``.52``."""
-    text = f"{value:.2f}"
-    return text.replace("-0.", "-.", 1) if value < 0 else text.removeprefix("0")
+    # A loss that rounds to nothing has no sign.
+    text = f"{round(value, 2) + 0.0:.2f}"
+    return text.replace("-0.", "-.", 1).removeprefix("0")

@@ -6,22 +6,27 @@ they are first, so that the difference of two candidates is paired.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segmenter.validity.lift import (
+    N_FOLDS,
     Interval,
     auc,
+    fold_numbers,
+    group_prediction,
     interval,
-    out_of_fold_prediction,
     r2_scores,
 )
 from segmenter.validity.outcomes import Outcome
 from segmenter.validity.rows import NO_SEGMENTS, Row, Score
 
-Predict = Callable[[Outcome], Iterator[np.ndarray]]
-"""For each question of an outcome float64 [variants, m], predictions of its population."""
+MAX_TRIED = 40
+"""Questions of a mean AUC on which the best of several variants is found."""
+
+Predict = Callable[[Outcome, Sequence[int]], Iterator[np.ndarray]]
+"""For each question of an outcome float64 [variants, m]: the chosen variants' predictions."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Candidate:
     variants
         Names of what the best is taken of; a single one may be nameless.
     predict
-        Predicts every variant.
+        Predicts by some of the variants, which are given by their places.
     labels
         int64 [n], the groups of a single segmentation; None for several, or for a model.
     """
@@ -64,14 +69,16 @@ def grouping(name: str, kind: str, rules: dict[str, np.ndarray], *, seed: int) -
     seed
         Of the split into folds.
     """
+    groups = [np.unique(labels, return_inverse=True)[1] for labels in rules.values()]
 
-    def predict(outcome: Outcome) -> Iterator[np.ndarray]:
+    def predict(outcome: Outcome, variants: Sequence[int]) -> Iterator[np.ndarray]:
         for question in outcome.asked:
             inside = question.population
+            values = question.values[inside]
             yield np.stack(
                 [
-                    out_of_fold_prediction(group[inside], question.values[inside], seed=seed)
-                    for group in rules.values()
+                    group_prediction(groups[variant][inside], values, seed=seed)
+                    for variant in variants
                 ]
             )
 
@@ -88,66 +95,112 @@ class Scored:
     figures: tuple[np.ndarray, ...]
 
 
-def score(
-    candidate: Candidate,
-    outcomes: Sequence[Outcome],
-    weights: np.ndarray,
-    *,
-    strata: np.ndarray | None = None,
-) -> Scored:
-    """Score a candidate on every outcome.
+class Scorer:
+    """Scores candidates on the same outcomes under the same weights.
+
+    Scores of a single yes or no compare all users with each other. Those of a mean AUC, and those
+    inside bands, compare users who were held out in the same fold: signals are weak there, and
+    across folds even a constant guess is worse than chance, since the mean of the other folds is
+    high exactly where a fold's own is low.
 
     Parameters
     ----------
-    candidate
-        What predicts.
     outcomes
         What is predicted.
     weights
         float64 [n, d] over all users, as from `resampled_users`.
-    strata
-        int64 [n]: a yes and a no are only compared inside a stratum; None compares all.
+    seed
+        Of the split into folds.
+    bands
+        int64 [n]: a yes and a no are only compared inside a band; None compares all.
+
+    References
+    ----------
+    Airola et al., "An experimental comparison of cross-validation techniques for estimating the
+    area under the ROC curve", 2011: pooled and averaged areas.
     """
-    best = [_best(candidate, outcome, weights, strata=strata) for outcome in outcomes]
-    chosen = tuple(candidate.variants[place] for place, _ in best)
-    return Scored(candidate, chosen, tuple(figures for _, figures in best))
 
+    def __init__(
+        self,
+        outcomes: Sequence[Outcome],
+        weights: np.ndarray,
+        *,
+        seed: int,
+        bands: np.ndarray | None = None,
+    ) -> None:
+        self.outcomes = tuple(outcomes)
+        self._weights, self._seed, self._bands = weights, seed, bands
+        self._strata = [self._strata_of(outcome) for outcome in self.outcomes]
 
-def _best(
-    candidate: Candidate, outcome: Outcome, weights: np.ndarray, *, strata: np.ndarray | None
-) -> tuple[int, np.ndarray]:
-    """The best variant for an outcome, and its score under each weighting."""
-    if outcome.kind == "r2":
-        (predictions,) = candidate.predict(outcome)
+    def score(self, candidate: Candidate) -> Scored:
+        """Score a candidate on every outcome, by its best variant for each."""
+        best = [
+            self._amount(candidate, outcome)
+            if outcome.kind == "r2"
+            else self._occurrence(candidate, outcome, strata)
+            for outcome, strata in zip(self.outcomes, self._strata, strict=True)
+        ]
+        chosen = tuple(candidate.variants[place] for place, _ in best)
+        return Scored(candidate, chosen, tuple(figures for _, figures in best))
+
+    def _strata_of(self, outcome: Outcome) -> list[np.ndarray | None]:
+        """For each question the stratum of each user of its population."""
+        if outcome.kind == "r2" or (outcome.kind == "auc" and self._bands is None):
+            return [None]
+        made: list[np.ndarray | None] = []
+        for question in outcome.asked:
+            inside = question.population
+            fold = fold_numbers(int(inside.sum()), N_FOLDS, self._seed)
+            band = 0 if self._bands is None else self._bands[inside]
+            # Narrow numbers are sorted by counting.
+            made.append((band * N_FOLDS + fold).astype(np.int16))
+        return made
+
+    def _amount(self, candidate: Candidate, outcome: Outcome) -> tuple[int, np.ndarray]:
+        """The best variant and its R2 under each weighting."""
+        (predictions,) = candidate.predict(outcome, range(len(candidate.variants)))
         inside = outcome.population
-        values, drawn = outcome.values[inside], weights[inside]
+        values, drawn = outcome.values[inside], self._weights[inside]
         found = [r2_scores(values, predicted, drawn) for predicted in predictions]
         place = int(np.argmax([figures[0] for figures in found]))
         return place, found[place]
-    areas, derivatives = _areas(candidate, outcome, len(weights), strata=strata)
-    place = int(np.argmax(areas))
-    drawn = areas[place] + derivatives[place] @ weights
-    return place, np.concatenate([areas[place : place + 1], np.clip(drawn[1:], 0, 1)])
 
+    def _occurrence(
+        self, candidate: Candidate, outcome: Outcome, strata: list[np.ndarray | None]
+    ) -> tuple[int, np.ndarray]:
+        """The best variant and its mean AUC under each weighting."""
+        step = -(-len(strata) // MAX_TRIED)
+        variants: Sequence[int] = range(len(candidate.variants))
+        if step > 1 and len(variants) > 1:
+            tried = replace(outcome, parts=outcome.parts[::step])
+            areas, _ = self._areas(candidate, tried, strata[::step], variants=variants)
+            variants = [int(np.argmax(areas))]
+        areas, derivatives = self._areas(candidate, outcome, strata, variants=variants)
+        place = int(np.argmax(areas))
+        drawn = areas[place] + derivatives[place] @ self._weights[:, 1:]
+        return variants[place], np.concatenate([areas[place : place + 1], np.clip(drawn, 0, 1)])
 
-def _areas(
-    candidate: Candidate, outcome: Outcome, n_users: int, *, strata: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean AUC [variants] over an outcome's questions, and its derivative [variants, n]."""
-    n_variants = len(candidate.variants)
-    areas, derivatives = np.zeros(n_variants), np.zeros((n_variants, n_users))
-    n_asked = 0
-    for question, predictions in zip(outcome.asked, candidate.predict(outcome), strict=True):
-        inside = question.population
-        values = question.values[inside]
-        among = None if strata is None else strata[inside]
-        made = [auc(values, predicted, among) for predicted in predictions]
-        if not np.isfinite(made[0][0]):
-            continue
-        n_asked += 1
-        areas += [area for area, _ in made]
-        derivatives[:, inside] += [derivative for _, derivative in made]
-    return areas / n_asked, derivatives / n_asked
+    def _areas(
+        self,
+        candidate: Candidate,
+        outcome: Outcome,
+        strata: list[np.ndarray | None],
+        *,
+        variants: Sequence[int],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean AUC [variants] over an outcome's questions, and its derivative [variants, n]."""
+        areas, n_asked = np.zeros(len(variants)), 0
+        derivatives = np.zeros((len(variants), len(self._weights)))
+        for question, predictions, stratum in zip(
+            outcome.asked, candidate.predict(outcome, variants), strata, strict=True
+        ):
+            inside = question.population
+            made = [auc(question.values[inside], predicted, stratum) for predicted in predictions]
+            if np.isfinite(made[0][0]):
+                n_asked += 1
+                areas += [area for area, _ in made]
+                derivatives[:, inside] += [derivative for _, derivative in made]
+        return areas / n_asked, derivatives / n_asked
 
 
 def rows_of(scored: Sequence[Scored], outcomes: Sequence[Outcome]) -> tuple[Row, ...]:

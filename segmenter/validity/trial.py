@@ -1,6 +1,6 @@
 """Who is judged and by what: the users, what was given of them, and what they are held against."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -171,7 +171,8 @@ def linear_models(trial: Trial, plain: np.ndarray) -> Iterator[Candidate]:
 def _linear(trial: Trial, name: str, kind: str, *, numbers: np.ndarray) -> Candidate:
     columns, seed = standardised(numbers), trial.settings.seed
 
-    def predict(outcome: Outcome) -> Iterator[np.ndarray]:
-        return linear_predictions(columns, outcome, seed=seed)
+    def predict(outcome: Outcome, variants: Sequence[int]) -> Iterator[np.ndarray]:
+        strengths = [STRENGTHS[variant] for variant in variants]
+        return linear_predictions(columns, outcome, strengths, seed=seed)
 
     return Candidate(name, kind, tuple(str(strength) for strength in STRENGTHS), predict)

@@ -19,7 +19,7 @@ from segmenter.validity.activity import (
 from segmenter.validity.lift import resampled_users
 from segmenter.validity.outcomes import Outcome, future_outcomes
 from segmenter.validity.rows import OutcomeSummary, WithinActivity
-from segmenter.validity.scoring import Candidate, Scored, linear_rows, rows_of, score
+from segmenter.validity.scoring import Candidate, Scored, Scorer, linear_rows, rows_of
 from segmenter.validity.segment_lifts import lift_curves, segment_lifts
 from segmenter.validity.supplied import USER, supplied_outcomes
 from segmenter.validity.taste import taste_outcomes
@@ -109,7 +109,7 @@ def validate(  # noqa: PLR0913 - each is one thing that may be known of the user
     whole = Trial(store, users, labels, cut, end, settings, embeddings, random_embeddings)
     whole.check()
     trial = whole.sampled()
-    notes = data_notes(store, len(users), n_judged=len(trial.users), cut=cut, end=end)
+    notes = data_notes(trial, n_users=len(users))
     asked, thin = _outcomes(trial, outcomes, population)
     notes += thin
     if not asked:
@@ -169,10 +169,11 @@ def _judged(
     written = list(rules(trial, attributes))
     candidates = [tested_segments(trial), *written, *clusterings(trial, plain)]
     tell(2, N_STEPS)
-    scored = [score(candidate, outcomes, weights) for candidate in candidates]
+    scorer = Scorer(outcomes, weights, seed=seed)
+    scored = [scorer.score(candidate) for candidate in candidates]
     rows = rows_of(scored, outcomes)
     tell(3, N_STEPS)
-    models = [score(model, outcomes, weights) for model in linear_models(trial, plain)]
+    models = [scorer.score(model) for model in linear_models(trial, plain)]
     linear = linear_rows(models, scored[1 : 1 + len(written)]) if models else ()
     tell(4, N_STEPS)
     within = _within(trial, outcomes, candidates, weights=weights)
@@ -218,7 +219,8 @@ def _within(
     """The control: the same candidates among users of equal activity."""
     activity = activity_before(trial.store, trial.users, until=trial.cut)
     asked = within_bands(outcomes, activity.bands)
-    scored = [score(one, asked, weights, strata=activity.bands) for one in candidates]
+    scorer = Scorer(asked, weights, seed=trial.settings.seed, bands=activity.bands)
+    scored = [scorer.score(one) for one in candidates]
     return WithinActivity(
         N_BANDS,
         _summaries(asked),

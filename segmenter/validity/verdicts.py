@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from segmenter.clock import iso
-from segmenter.events.store import EventStore
 from segmenter.validity.lift import Interval
 from segmenter.validity.rows import (
     ActivityShare,
@@ -13,13 +12,15 @@ from segmenter.validity.rows import (
     best_rule,
     figure,
 )
-from segmenter.validity.window import DAY_US
+from segmenter.validity.trial import Trial
+from segmenter.validity.window import DAY_US, windows
 
 FEW_USERS = 1_000
 
 
-def data_notes(store: EventStore, n_users: int, *, n_judged: int, cut: int, end: int) -> list[str]:
+def data_notes(trial: Trial, *, n_users: int) -> list[str]:
     """What to know about the users, the log and its times before reading any score."""
+    store, n_judged, cut, end = trial.store, len(trial.users), trial.cut, trial.end
     notes = []
     if n_users < FEW_USERS:
         notes.append(f"Only {n_users:,} users: intervals are wide, and differences uncertain.")
@@ -31,7 +32,7 @@ def data_notes(store: EventStore, n_users: int, *, n_judged: int, cut: int, end:
         notes.append(
             f"One event type only: segments can differ in {of_what}, not in what is done."
         )
-    if min(store.newest, cut - 1) - store.oldest < DAY_US:
+    if _past_span(trial) < DAY_US:
         notes.append("All events before the cut lie within a day: recency and rhythm say nothing.")
     if store.newest < cut:
         notes.append(f"No future window: the log has no event from {iso(cut)} on.")
@@ -40,6 +41,13 @@ def data_notes(store: EventStore, n_users: int, *, n_judged: int, cut: int, end:
     if "currency" in store.categorical and (n_currencies := len(store.vocabulary("currency"))) > 1:
         notes.append(f"Amounts in {n_currencies} currencies are added as they are.")
     return notes
+
+
+def _past_span(trial: Trial) -> int:
+    """Microseconds between the first and the last event of these users before the cut."""
+    blocks = windows(trial.store, trial.users, end=trial.cut)
+    ends = [(block.times.min(), block.times.max()) for block in blocks if len(block.times)]
+    return int(max(last for _, last in ends) - min(first for first, _ in ends)) if ends else 0
 
 
 def verdicts(outcomes: Sequence[OutcomeSummary], rows: tuple[Row, ...]) -> list[str]:

@@ -1,113 +1,161 @@
 """How fast and in how much memory a log becomes an event store.
 
-Run from the root of the repository::
+Run from the root of the repository, by ``python -m tests.benchmarks ingest`` or with other sizes::
 
-    python -m tests.benchmarks.bench_ingest --events 5000000 20000000
+    python -m tests.benchmarks.bench_ingest --events 5000000 20000000 --scratch /tmp/ingest
 
-It makes a synthetic log of each size (users, event types, items, categories, values, sessions;
-100 events per user) in a scratch folder, ingests it in a process of its own, and prints events,
-CPU and wall seconds, events per CPU second and peak memory. The log is removed afterwards.
+It makes a synthetic log (a million heavy-tailed users, six columns, in time order, in files of a
+million rows) and ingests its first 5 and its whole 20 million rows; then the real log OULAD where
+it is there, beside one sort in memory. Every ingest has a process of its own.
 """
 
 import argparse
 import json
-import resource
-import shutil
-import subprocess
-import sys
+import statistics
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
+from rich.console import Console
 
-EVENTS_PER_USER = 100
-CHUNK_EVENTS = 1_000_000
+from tests.benchmarks.__main__ import show
+from tests.benchmarks.measure import ROOT, Cost, cost_of
+
+SIZES = (5_000_000, 20_000_000)
+FILE_EVENTS = 1_000_000
+N_USERS, N_ITEMS, N_CATEGORIES = 1_000_000, 50_000, 200
 TYPES = ("view", "search", "cart", "purchase", "wish", "return")
-START_US = 1_704_067_200_000_000
-SECOND_US = 1_000_000
+SHARES = (0.6, 0.1, 0.15, 0.1, 0.04, 0.01)
+START_US, SPAN_US = 1_704_067_200_000_000, 365 * 86_400 * 1_000_000
+OULAD = ROOT / ".." / "shared" / "data" / "oulad_dev" / "events.parquet"
+REPEATS = 5
+INGEST_SETUP = "from segmenter.events.ingest import ingest"
+INGEST = "ingest([Path(name) for name in sys.argv[2:]], Path(sys.argv[1]))"
+SORT_SETUP = "import polars as pl"
+SORT = """
+log = pl.read_parquet(sys.argv[1]).sort("user_id", "timestamp", "seq")
+offsets = log["user_id"].rle_id().unique_counts().cum_sum()
+"""
 
 
-def write_log(path: Path, n_events: int) -> None:
-    """Write a log in time order, a million events at a time."""
-    users = pl.Series([f"user-{i:08d}" for i in range(max(1, n_events // EVENTS_PER_USER))])
-    items = pl.Series([f"item {i}" for i in range(50_000)])
-    categories = pl.Series([f"category {i}" for i in range(200)])
-    writer = None
-    for start in range(0, n_events, CHUNK_EVENTS):
-        size = min(CHUNK_EVENTS, n_events - start)
-        generator = np.random.default_rng([1, start])
-        who = (len(users) * generator.random(size) ** 2).astype(np.int64)
-        item = (len(items) * generator.random(size) ** 3).astype(np.int64)
-        kind = generator.choice(len(TYPES), size, p=(0.6, 0.1, 0.15, 0.1, 0.04, 0.01))
-        span = 365 * 86_400 * SECOND_US
-        times = START_US + np.sort(start + generator.random(size) * size) / n_events * span
-        value = pl.Series(np.round(generator.lognormal(3, 1, size), 2))
-        frame = pl.DataFrame(
-            {
-                "user": users.gather(who),
-                "event": pl.Series(TYPES).gather(kind),
-                "time": pl.Series(times.astype(np.int64)).cast(pl.Datetime("us", "UTC")),
-                "item": items.gather(item),
-                "category": categories.gather(item % 200),
-                "value": value.set(pl.Series(kind != 3), None),
-            }
-        ).with_columns(session=pl.format("{}/{}", "user", pl.col("time").dt.ordinal_day() // 7))
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-        writer = writer or pq.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+def write_log(folder: Path, n_events: int) -> list[Path]:
+    """Write a log in time order, a million events to a file; files that are there are kept."""
+    paths = []
+    for start in range(0, n_events, FILE_EVENTS):
+        path = folder / f"{start // FILE_EVENTS:04d}.parquet"
+        size = min(FILE_EVENTS, n_events - start)
+        if not path.exists():
+            _events(start, size, SPAN_US / max(SIZES)).write_parquet(path)
+        paths.append(path)
+    return paths
 
 
-def measure(log: Path, store: Path, n_events: int) -> dict[str, float]:
-    """Ingest a log in a new process; what it took."""
-    command = (
-        "from pathlib import Path; from segmenter.events.ingest import ingest; "
-        f"ingest([Path({str(log)!r})], Path({str(store)!r}))"
+def _events(start: int, size: int, gap_us: float) -> pl.DataFrame:
+    """Events number `start` and following, `gap_us` apart on average."""
+    generator = np.random.default_rng([1, start])
+    # The share of the first k of n users is (k / n) ** (1 / 3): one event in a hundred is of one
+    # user, and the last user has a third of the mean.
+    user = (N_USERS * generator.random(size) ** 3).astype(np.int64)
+    item = (N_ITEMS * generator.random(size) ** 3).astype(np.int64)
+    kind = generator.choice(len(TYPES), size, p=SHARES)
+    times = START_US + (start + np.sort(generator.random(size)) * size) * gap_us
+    value = pl.Series(np.round(generator.lognormal(3, 1, size), 2))
+    return pl.DataFrame(
+        {
+            "user": pl.select(pl.format("user-{}", pl.Series(user))).to_series(),
+            "event": pl.Series(TYPES).gather(kind),
+            "time": pl.Series(times.astype(np.int64)).cast(pl.Datetime("us", "UTC")),
+            "item": pl.select(pl.format("item {}", pl.Series(item))).to_series(),
+            "category": pl.select(
+                pl.format("category {}", pl.Series(item % N_CATEGORIES))
+            ).to_series(),
+            "value": value.set(pl.Series(kind != TYPES.index("purchase")), None),
+        }
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", command], check=True)  # noqa: S603 - our own code
-    wall = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _row(log: str, n_events: int, cost: Cost) -> dict[str, Any]:
     return {
+        "log": log,
         "events": n_events,
-        "cpu_s": round(cpu, 2),
-        "wall_s": round(wall, 2),
-        "events_per_cpu_s": round(n_events / cpu),
-        # Children's peak is the greatest so far: sizes are measured in ascending order.
-        "peak_mb": round(after.ru_maxrss / 1024),
-        "store_mb": round(sum(f.stat().st_size for f in store.rglob("*") if f.is_file()) / 2**20),
+        "CPU s": round(cost.cpu_s, 2),
+        "wall s": round(cost.wall_s, 2),
+        "events per CPU s": round(n_events / cost.cpu_s),
+        "peak MiB": round(cost.peak_mb),
+    }
+
+
+def synthetic_rows(sizes: Sequence[int], folder: Path) -> list[dict[str, Any]]:
+    """Ingest prefixes of the synthetic log."""
+    (folder / "log").mkdir(parents=True, exist_ok=True)
+    files = [str(path) for path in write_log(folder / "log", max(sizes))]
+    rows = []
+    for size in sorted(sizes):
+        wanted = files[: -(-size // FILE_EVENTS)]
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            cost = cost_of(INGEST, f"{place}/store", *wanted, setup=INGEST_SETUP)
+        rows.append(_row("synthetic", size, cost))
+    return rows
+
+
+def oulad_rows() -> list[dict[str, Any]]:
+    """Ingest OULAD, in turns with one sort in memory; the median of each."""
+    n_events = int(pl.scan_parquet(OULAD).select(pl.len()).collect().item())
+    costs: dict[str, list[Cost]] = {"OULAD dev": [], "OULAD dev, one sort in memory": []}
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as place:
+            ingested = cost_of(INGEST, f"{place}/store", str(OULAD), setup=INGEST_SETUP)
+        costs["OULAD dev"].append(ingested)
+        sort = cost_of(SORT, str(OULAD), setup=SORT_SETUP)
+        costs["OULAD dev, one sort in memory"].append(sort)
+    medians = {
+        name: Cost(
+            statistics.median(one.cpu_s for one in several),
+            statistics.median(one.wall_s for one in several),
+            max(one.peak_mb for one in several),
+        )
+        for name, several in costs.items()
+    }
+    return [_row(name, n_events, cost) for name, cost in medians.items()]
+
+
+def run(sizes: Sequence[int] = SIZES, scratch: Path | None = None) -> dict[str, Any]:
+    """Measure the sizes of the synthetic log, and the real log where it is there.
+
+    Parameters
+    ----------
+    sizes
+        Events, up to 20 million in all.
+    scratch
+        Folder where the log is kept for another time; None makes one and removes it.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench_ingest_") as made:
+        rows = synthetic_rows(sizes, scratch or Path(made))
+    small, large = rows[0], rows[-1]
+    growth = large["peak MiB"] / small["peak MiB"] - 1
+    if OULAD.exists():
+        rows += oulad_rows()
+    return {
+        "rows": rows,
+        "peak memory from the least to the most events": f"{growth:+.1%}",
+        "OULAD dev": f"median of {REPEATS}" if OULAD.exists() else "not on this machine",
     }
 
 
 def main() -> None:
-    """Measure every size that the command line names."""
+    """Measure the sizes that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, nargs="+", default=[5_000_000, 20_000_000])
-    parser.add_argument("--scratch", type=Path, help="folder for the log and the store")
-    parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    parser.add_argument("--events", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--scratch", type=Path, help="folder in which the log is kept")
+    parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    results = []
-    print(f"{'events':>12} {'CPU s':>8} {'wall s':>8} {'events/CPU s':>14} {'peak MB':>8}")
-    for n_events in sorted(arguments.events):
-        folder = Path(tempfile.mkdtemp(prefix="bench_ingest_", dir=arguments.scratch))
-        try:
-            write_log(folder / "log.parquet", n_events)
-            result = measure(folder / "log.parquet", folder / "store", n_events)
-        finally:
-            shutil.rmtree(folder)
-        results.append(result)
-        print(
-            f"{result['events']:>12,} {result['cpu_s']:>8.1f} {result['wall_s']:>8.1f} "
-            f"{result['events_per_cpu_s']:>14,} {result['peak_mb']:>8,}"
-        )
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    result = run(arguments.events, arguments.scratch)
+    show("ingest", result, Console(highlight=False))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

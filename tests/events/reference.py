@@ -1,9 +1,11 @@
 """A plain, slow, independent reading of a log, to compare the event store with."""
 
 import struct
+from pathlib import Path
 from typing import Any
 
 MASK = (1 << 64) - 1
+LARGEST_SINGLE = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 
 
 def plain_hash(text: str) -> int:
@@ -25,15 +27,17 @@ def same_value(value: Any) -> Any:
 
 
 def plain_store(
-    rows: list[dict[str, Any]], *, keep_duplicates: bool = False
+    rows: list[dict[str, Any]], *, keep_duplicates: bool, latest: int
 ) -> dict[str, list[dict[str, Any]]]:
     """Usable rows by user, sorted by time, ``seq`` and place; users in store order.
 
-    ``time`` is an integer and ``seq`` is an integer or None where there is one.
+    ``time`` is an integer, and usable up to `latest`; ``value`` is a number or None; ``seq`` is
+    an integer or None where there is one, and the only column in which a repeat may differ.
     """
     users: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if row["user"] and row["event"] and row["time"] is not None:
+        is_possible = abs(row["value"] or 0.0) <= LARGEST_SINGLE
+        if row["user"] and row["event"] and row["time"] <= latest and is_possible:
             users.setdefault(row["user"], []).append(row)
     store = {}
     for user in sorted(users, key=lambda user: (plain_hash(user), user.encode())):
@@ -50,3 +54,9 @@ def plain_store(
             seen.add(content)
         store[user] = kept
     return store
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    """The bytes of every file in a folder, by path."""
+    paths = (path for path in store.rglob("*") if path.is_file())
+    return {path.relative_to(store).as_posix(): path.read_bytes() for path in paths}

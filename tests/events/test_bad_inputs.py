@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pytest
@@ -32,8 +33,17 @@ def write(folder: Path, name: str, content: str | bytes | pl.DataFrame) -> Path:
     return path
 
 
-TEXT_FILES = [
-    (
+class BadFile(NamedTuple):
+    """A file that cannot be used, and the error that it gets."""
+
+    name: str
+    content: str | bytes | pl.DataFrame
+    kind: type[InputError]
+    message: str
+
+
+BAD_FILES = [
+    BadFile(
         "time_missing.csv",
         "user,when_seen,event\na,2024-01-01,view\n",
         ColumnError,
@@ -42,7 +52,7 @@ TEXT_FILES = [
             "pass --time when_seen"
         ),
     ),
-    (
+    BadFile(
         "user_missing.csv",
         "shopper,event,time\na,view,2024-01-01\n",
         ColumnError,
@@ -51,7 +61,7 @@ TEXT_FILES = [
             "pass --user COLUMN"
         ),
     ),
-    (
+    BadFile(
         "event_missing.jsonl",
         '{"user": "a", "what happened type": "view", "time": 1}\n',
         ColumnError,
@@ -60,7 +70,7 @@ TEXT_FILES = [
             "pass --event 'what happened type'"
         ),
     ),
-    (
+    BadFile(
         "two_users.csv",
         "user_id,customer_id,event,time\na,b,view,2024-01-01\n",
         ColumnError,
@@ -69,60 +79,64 @@ TEXT_FILES = [
             "choose one, for example --user user_id"
         ),
     ),
-    ("nothing.csv", "", SourceError, "nothing.csv is empty"),
-    ("blank.csv", "\n\n", SourceError, "it has no header line with column names"),
-    ("header_only.csv", "user,event,time\n", NoUsableRowsError, "there is a header but no row"),
-    (
+    BadFile("nothing.csv", "", SourceError, "nothing.csv is empty"),
+    BadFile("blank.csv", "\n\n", SourceError, "it has no header line with column names"),
+    BadFile(
+        "header_only.csv", "user,event,time\n", NoUsableRowsError, "there is a header but no row"
+    ),
+    BadFile(
         "semicolons.csv",
         "user;event;time\na;view;2024-01-01\n",
         SourceError,
         "has one column, 'user;event;time', when split at ','; pass --delimiter ';'",
     ),
-    (
+    BadFile(
         "tabs.csv",
         "user\tevent\ttime\na\tview\t2024-01-01\n",
         SourceError,
         "when split at ','; pass --delimiter '\\t'",
     ),
-    ("pipes.csv", "user|event|time\na|view|1\n", SourceError, "pass --delimiter '|'"),
-    (
+    BadFile("pipes.csv", "user|event|time\na|view|1\n", SourceError, "pass --delimiter '|'"),
+    BadFile(
         "twice.csv",
         "user,event,time,event\na,view,2024-01-01,x\n",
         SourceError,
         "has two columns named event; rename one",
     ),
-    (
+    BadFile(
         "latin_row.csv",
         "user,event,time\nJosé,view,2024-01-01\n".encode("latin-1"),
         SourceError,
         "is not UTF-8",
     ),
-    (
+    BadFile(
         "latin_header.csv",
         "user,évent,time\na,view,2024-01-01\n".encode("latin-1"),
         SourceError,
         "is not UTF-8",
     ),
-    (
+    BadFile(
         "latin.jsonl",
         '{"user": "José", "event": "view", "time": 1}\n'.encode("latin-1"),
         SourceError,
         "is not UTF-8",
     ),
-    ("prose.jsonl", "this is no JSON\n", SourceError, "does not begin with JSON lines"),
-    ("list.ndjson", "[1, 2]\n", SourceError, "one object per line"),
-    ("not_really.parquet", "user,event,time\n", SourceError, "is no readable Parquet file"),
-    ("not_really.csv.gz", GOOD, SourceError, "cannot read"),
-    ("cut.csv.gz", gzip.compress(GOOD.encode() * 100)[:-20], SourceError, "cannot read"),
-    ("cut.jsonl.gz", gzip.compress(b'{"user": "a"}\n' * 100)[:-20], SourceError, "cannot read"),
-    ("log.xlsx", GOOD, SourceError, "event files end in .parquet, .pq, .csv, .csv.gz"),
-    (
+    BadFile("prose.jsonl", "this is no JSON\n", SourceError, "does not begin with JSON lines"),
+    BadFile("list.ndjson", "[1, 2]\n", SourceError, "one object per line"),
+    BadFile("not_really.parquet", "user,event,time\n", SourceError, "is no readable Parquet file"),
+    BadFile("not_really.csv.gz", GOOD, SourceError, "cannot read"),
+    BadFile("cut.csv.gz", gzip.compress(GOOD.encode() * 100)[:-20], SourceError, "cannot read"),
+    BadFile(
+        "cut.jsonl.gz", gzip.compress(b'{"user": "a"}\n' * 100)[:-20], SourceError, "cannot read"
+    ),
+    BadFile("log.xlsx", GOOD, SourceError, "event files end in .parquet, .pq, .csv, .csv.gz"),
+    BadFile(
         "no_users.csv",
         "user,event,time\n,view,2024-01-01\n  ,view,2024-01-01\n",
         NoUsableRowsError,
         "no usable row among 2: 2 no user; pass --user with the column of user ids",
     ),
-    (
+    BadFile(
         "no_times.csv",
         "user,event,time\na,view,yesterday\nb,,2024-01-01\nb,view,today\n",
         NoUsableRowsError,
@@ -131,62 +145,66 @@ TEXT_FILES = [
             "times are ISO 8601 or epoch numbers; pass --time with their column"
         ),
     ),
-    (
+    BadFile(
         "far_future.csv",
         "user,event,time\na,view,2999-01-01\n",
         NoUsableRowsError,
         "1 time in the future; pass --time-unit with the unit of the times",
     ),
-    (
+    BadFile(
         "comma_numbers.csv",
         'user,event,time,value\na,view,2024-01-01,"1,50"\n',
         NoUsableRowsError,
         "1 impossible value; numbers are written like 1234.5",
     ),
-]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "kind", "message"), TEXT_FILES, ids=[row[0] for row in TEXT_FILES]
-)
-def test_a_bad_file_gets_a_clear_error_and_leaves_nothing(tmp_path, name, content, kind, message):
-    source = write(tmp_path / "in", name, content)
-    store = tmp_path / "out" / "store"
-    with pytest.raises(kind) as caught:
-        ingest([source], store)
-    assert type(caught.value) is kind
-    assert message in str(caught.value)
-    assert not store.exists()
-    assert not store.parent.exists() or list(store.parent.iterdir()) == []
-
-
-PARQUET_FILES = [
-    (
+    BadFile("utf_16.csv", GOOD.encode("utf-16"), SourceError, "is not UTF-8"),
+    BadFile("blank.jsonl", "\n\n", SourceError, "does not begin with JSON lines"),
+    BadFile("nothing.csv.gz", gzip.compress(b""), SourceError, "is empty: it has no header line"),
+    BadFile(
+        "nested.jsonl",
+        '{"user": {"id": 1}, "event": "view", "time": 1}\n',
+        ColumnError,
+        "holds Struct values; the user must be a plain value: flatten it first",
+    ),
+    BadFile(
+        "nested.parquet",
         WHOLE.with_columns(time=pl.Series([[1]])),
         ColumnError,
-        "the time must be a plain value: flatten it first",
+        "holds List values; the time must be a plain value: flatten it first",
     ),
-    (WHOLE.with_columns(user=pl.Series([b"\xff\xfe"])), SourceError, "not UTF-8"),
-    (
+    BadFile(
+        "bytes.parquet",
+        WHOLE.with_columns(user=pl.Series([b"\xff\xfe"])),
+        SourceError,
+        "column user holds bytes that are not UTF-8 text",
+    ),
+    BadFile(
+        "truths.parquet",
         WHOLE.with_columns(time=pl.Series([True])),
         ColumnError,
         "the time column holds Boolean values; a time is a text, a number or a date",
     ),
-    (
+    BadFile(
+        "dated_value.parquet",
         WHOLE.with_columns(value=pl.Series(["2024-01-01"]).str.to_date()),
         ColumnError,
         "the value must be a number; pass --value with another column",
     ),
-    (WHOLE.head(0), NoUsableRowsError, "there is a header but no row"),
+    BadFile("no_row.parquet", WHOLE.head(0), NoUsableRowsError, "there is a header but no row"),
+    BadFile("cut.parquet", b"PAR1" + b"\0" * 20, SourceError, "is no readable Parquet file"),
 ]
 
 
-@pytest.mark.parametrize(("frame", "kind", "message"), PARQUET_FILES)
-def test_a_parquet_file_of_wrong_types_gets_a_clear_error(tmp_path, frame, kind, message):
-    source = write(tmp_path, "log.parquet", frame)
-    with pytest.raises(kind, match=message):
-        ingest([source], tmp_path / "store")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.parquet"]
+@pytest.mark.parametrize("case", BAD_FILES, ids=[case.name for case in BAD_FILES])
+def test_a_bad_file_gets_a_clear_error_and_leaves_nothing(tmp_path, case):
+    source = write(tmp_path / "in", case.name, case.content)
+    store = tmp_path / "out" / "store"
+    with pytest.raises(case.kind) as caught:
+        ingest([source], store)
+    assert type(caught.value) is case.kind
+    assert case.message in str(caught.value)
+    assert not store.exists()
+    assert not store.parent.exists() or list(store.parent.iterdir()) == []
 
 
 def test_missing_files_and_folders_without_events_are_named(tmp_path):
@@ -214,27 +232,35 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
 
 
 BAD_CHOICES = [
-    ({"user": "usr"}, (), "no column usr for --user; found columns user, event, time, place"),
-    ({"item": "plase"}, (), "did you mean --item place"),
-    ({"item": "place", "category": "place"}, (), "named for both --item and --category"),
-    ({"item": "place"}, ("place",), "named for both --item and --extra"),
-    ({}, ("nothing",), "no column nothing for --extra"),
-    ({}, ("user",), "--extra user: the contract has a field of that name"),
-    ({"colour": "place"}, (), "the event contract has no field colour"),
+    (
+        ColumnMapping({"user": "usr"}),
+        "no column usr for --user; found columns user, event, time, place",
+    ),
+    (ColumnMapping({"item": "plase"}), "did you mean --item place"),
+    (
+        ColumnMapping({"item": "place", "category": "place"}),
+        "named for both --item and --category",
+    ),
+    (ColumnMapping({"item": "place"}, extras=("place",)), "named for both --item and --extra"),
+    (ColumnMapping(extras=("nothing",)), "no column nothing for --extra"),
+    (ColumnMapping(extras=("user",)), "--extra user: the contract has a field of that name"),
+    (ColumnMapping({"colour": "place"}), "the event contract has no field colour"),
 ]
 
 
-@pytest.mark.parametrize(("columns", "extras", "message"), BAD_CHOICES)
-def test_an_impossible_choice_of_columns_is_explained(tmp_path, columns, extras, message):
+@pytest.mark.parametrize(("mapping", "message"), BAD_CHOICES)
+def test_an_impossible_choice_of_columns_is_explained(tmp_path, mapping, message):
     source = write(tmp_path, "a.csv", "user,event,time,place\na,view,2024-01-01,x\n")
     with pytest.raises(ColumnError, match=message):
-        ingest([source], tmp_path / "store", mapping=ColumnMapping(columns, extras))
+        ingest([source], tmp_path / "store", mapping=mapping)
 
 
 BAD_OPTIONS = [
     (IngestOptions(timezone="Mars/Base"), "unknown time zone 'Mars/Base'; pass --timezone"),
     (IngestOptions(time_unit="h"), "--time-unit must be one of s, ms, us, ns; found h"),
     (IngestOptions(delimiter=";;"), "--delimiter must be one character; found ';;'"),
+    (IngestOptions(encoding="klingon"), "unknown --encoding 'klingon'; pass a name like cp1252"),
+    (IngestOptions(encoding="base64"), "unknown --encoding 'base64'"),
 ]
 
 
@@ -242,6 +268,19 @@ BAD_OPTIONS = [
 def test_an_impossible_option_is_explained(tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):
         ingest([write(tmp_path, "a.csv", GOOD)], tmp_path / "store", options=options)
+
+
+def test_a_delimiter_that_the_file_does_not_use_is_found_out(tmp_path):
+    source = write(tmp_path, "a.csv", GOOD)
+    with pytest.raises(SourceError, match="when split at ';'; pass --delimiter ','"):
+        ingest([source], tmp_path / "store", options=IngestOptions(delimiter=";"))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_bytes_that_are_not_in_the_named_encoding_are_refused(tmp_path, name):
+    source = write(tmp_path, name, GOOD + "Jos\u00e9,view,2024-01-01\n")
+    with pytest.raises(SourceError, match=r"is not ascii .*; pass its --encoding, for example"):
+        ingest([source], tmp_path / "store", options=IngestOptions(encoding="ascii"))
 
 
 def test_a_log_that_lies_wholly_after_until_says_so(tmp_path):

@@ -52,7 +52,7 @@ def test_what_the_caller_says_wins_over_every_name():
 
 def test_optional_fields_may_be_ambiguous_too():
     with pytest.raises(
-        ColumnError, match="item_id, sku could each be the item; .* --item item_id"
+        ColumnError, match=r"item_id, sku could each be the item; .* --item item_id"
     ):
         choose(["user", "event", "time", "item_id", "sku"])
     layout = choose(["user", "event", "time", "item_id", "sku"], ColumnMapping({"item": "sku"}))

@@ -1,23 +1,20 @@
-"""What becomes of every row, whatever the form of the log."""
+"""What becomes of every row, of a store in its place, and of its order."""
 
-import gzip
-import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from segmenter.events.contract import ColumnMapping
 from segmenter.events.ingest import ingest
 from segmenter.events.ingest_options import IngestOptions
 from segmenter.events.ordering import sort_rows
-from segmenter.events.samples import planted_personas
 from segmenter.events.spill import HASH
 from segmenter.events.store import EventStore
+from tests.events.logs import LOG
+from tests.events.reference import files_of
 
 DAY = 86_400_000_000
-LOG = planted_personas(60, seed=3).events
 MESSY = """user,event,time,seq,item,value,quantity
 ann,view,2024-01-01,1,a,1.5,
 ,view,2024-01-01,1,a,1.5,
@@ -31,39 +28,6 @@ bob,buy,2024-01-02,1,b,free,1
 bob,buy,2024-01-02
 bob,buy,2024-01-03,1,c,3,1
 """
-
-
-def files_of(store: Path) -> dict[str, bytes]:
-    paths = (path for path in store.rglob("*") if path.is_file())
-    return {path.relative_to(store).as_posix(): path.read_bytes() for path in paths}
-
-
-@pytest.fixture(scope="module")
-def forms(tmp_path_factory) -> dict[str, Path]:
-    """The same log in every form."""
-    folder = tmp_path_factory.mktemp("forms")
-    LOG.write_parquet(folder / "log.parquet")
-    text = LOG.with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%S%.6fZ"))
-    text.write_csv(folder / "log.csv")
-    text.write_ndjson(folder / "log.jsonl")
-    text.write_csv(folder / "log.tsv", separator="\t")
-    epoch = LOG.with_columns(pl.col("time").to_physical())
-    epoch.with_columns(pl.col("user", "event", "item").cast(pl.Categorical)).write_parquet(
-        folder / "epoch.parquet"
-    )
-    epoch.write_csv(folder / "semicolons.csv", separator=";")
-    for name in ("log.csv", "log.jsonl"):
-        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
-    return {path.name: path for path in folder.iterdir()}
-
-
-def test_the_same_log_in_every_form_makes_the_same_store(forms, tmp_path):
-    digests = {}
-    for name, path in forms.items():
-        options = IngestOptions(delimiter=";" if name == "semicolons.csv" else None)
-        digests[name] = ingest([path], tmp_path / name, options=options).manifest["digest"]
-    assert len(digests) == 8
-    assert len(set(digests.values())) == 1
 
 
 def test_a_store_is_the_same_byte_for_byte_whatever_the_chunks(forms, tmp_path):
@@ -157,22 +121,42 @@ def test_a_row_is_found_in_its_own_file(tmp_path):
     assert [Path(source).name for source in duplicates["source"]] == ["b.csv"]
 
 
-def test_torn_json_lines_are_set_aside(tmp_path):
-    good = '{"user": 1, "event": "view", "time": "2024-01-01"}\n'
-    (tmp_path / "log.jsonl").write_text(
-        good + "\n[1]\n" + good.replace("1,", "2,") + '{"user": 3,'
-    )
-    report = ingest([tmp_path / "log.jsonl"], tmp_path / "store")
-    assert report.rejected == {"unreadable line": 2}
-    assert sorted(EventStore.open(tmp_path / "store").user_ids()) == ["1", "2"]
-
-
 def test_duplicates_are_kept_when_asked_for(tmp_path):
     (tmp_path / "messy.csv").write_text(MESSY)
     options = IngestOptions(keep_duplicates=True)
     report = ingest([tmp_path / "messy.csv"], tmp_path / "store", options=options)
     assert report.n_events == 4
     assert "exact duplicate" not in report.rejected
+
+
+TWICE = pl.DataFrame(
+    {
+        "user": ["a"] * 4,
+        "event": ["view"] * 4,
+        "time": ["2024-01-01"] * 4,
+        "seq": [1, 2, 3, 4],
+        "message": ["m1", "m2", "m2", None],
+    }
+)
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.jsonl", "log.parquet"])
+def test_rows_that_differ_in_a_column_that_is_not_read_are_no_duplicates(tmp_path, name):
+    write = {"csv": TWICE.write_csv, "jsonl": TWICE.write_ndjson, "parquet": TWICE.write_parquet}
+    write[name.partition(".")[2]](tmp_path / name)
+    report = ingest([tmp_path / name], tmp_path / "store", options=IngestOptions(chunk_rows=1))
+    assert report.rejected == {"exact duplicate": 1}
+    assert report.n_events == 3
+    assert "message" not in EventStore.open(tmp_path / "store").categorical
+
+
+def test_duplicates_are_found_across_files_whose_categories_are_numbered_otherwise(tmp_path):
+    kinds = TWICE.with_columns(message=pl.Series(["x", "y", "y", "z"]))
+    for number, order in enumerate(([0, 1, 2, 3], [3, 2, 1, 0])):
+        part = kinds[order].with_columns(pl.col("message").cast(pl.Categorical))
+        part.write_parquet(tmp_path / f"{number}.parquet")
+    report = ingest([tmp_path], tmp_path / "store")
+    assert (report.n_read, report.n_events) == (8, 3)
 
 
 def test_returns_with_negative_numbers_are_valid(tmp_path):
@@ -196,52 +180,11 @@ def test_events_at_or_after_until_are_left_out_and_counted(forms, tmp_path):
     assert alone.manifest["digest"] == report.manifest["digest"]
 
 
-IDS = [
-    (pl.Series([7, 1234567890123456789]), ["1234567890123456789", "7"]),
-    (pl.Series([7.0, 12.0]), ["12", "7"]),
-    (pl.Series([7.5, 2.0**70]), ["1.1805916207174113e21", "7.5"]),
-    (pl.Series([b"ab", b"cd"]), ["ab", "cd"]),
-    (pl.Series(["007", " 7"]), [" 7", "007"]),
-    (pl.Series(["x", "y"], dtype=pl.Enum(["x", "y"])), ["x", "y"]),
-]
-
-
-@pytest.mark.parametrize(("ids", "expected"), IDS)
-def test_a_user_id_keeps_its_text_form(tmp_path, ids, expected):
-    frame = pl.DataFrame({"user": ids, "event": ["view"] * 2, "time": [1_700_000_000] * 2})
-    frame.write_parquet(tmp_path / "log.parquet")
-    ingest([tmp_path / "log.parquet"], tmp_path / "store")
-    assert sorted(EventStore.open(tmp_path / "store").user_ids()) == expected
-
-
-def test_extras_are_read_as_they_look_or_as_said(tmp_path):
-    (tmp_path / "log.csv").write_text(
-        "user,event,time,price,zip,size,note\na,view,2024-01-01,1.5,01234,4,\n"
-        "a,view,2024-01-02,,99999,5,\n"
-    )
-    mapping = ColumnMapping(extras=("price", "zip", "size:text", "note"))
-    report = ingest([tmp_path / "log.csv"], tmp_path / "store", mapping=mapping)
-    store = EventStore.open(tmp_path / "store")
-    assert store.numeric == ("price",)
-    assert store.categorical == ("event", "zip", "size")
-    assert store.vocabulary("zip") == ["01234", "99999"]
-    assert report.manifest["empty"] == ["note"]
-
-
 def test_columns_that_nobody_asked_for_are_listed_and_not_stored(tmp_path):
     LOG.with_columns(churned=pl.lit(1)).write_parquet(tmp_path / "log.parquet")
     report = ingest([tmp_path / "log.parquet"], tmp_path / "store")
     assert report.to_json()["ignored_columns"] == ["churned"]
     assert not any("churned" in name for name in files_of(tmp_path / "store"))
-
-
-def test_keys_may_be_absent_from_json_lines(tmp_path):
-    first = {"user": "a", "event": "view", "time": 1_700_000_000}
-    lines = [first, first | {"value": 2.5, "time": 1_700_000_001}]
-    for name, one in zip(("a.jsonl", "b.jsonl"), lines, strict=True):
-        (tmp_path / name).write_text(json.dumps(one) + "\n")
-    ingest([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], tmp_path / "store")
-    assert EventStore.open(tmp_path / "store").numbers("value").tolist()[1] == 2.5
 
 
 def test_an_ingest_of_the_same_is_not_repeated_and_of_another_replaces(forms, tmp_path):

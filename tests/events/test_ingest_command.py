@@ -59,13 +59,24 @@ def test_a_person_sees_counts_columns_paths_and_what_is_next(app, log, tmp_path)
         "read                        5  100.0%",
         "kept                        3   60.0%",
         "user (from card)",
-        "Columns ignored  shop (keep one with --extra)",
+        "Columns ignored  shop (keep one: --extra)",
         "duplicates.parquet",
         "2 users, 3 events from 1970-01-01T00:00:01Z to 1970-01-03T00:00:00Z",
         "segmenter train --store",
     ):
         assert words in shown
     assert "Up to date" in CliRunner(env={"COLUMNS": "200"}).invoke(app, command).stdout
+
+
+def test_options_of_form_and_place_are_passed_on(app, tmp_path):
+    (tmp_path / "log.csv").write_bytes("user,event,time\nJosé,view,3600000\n".encode("cp1252"))
+    form = ["--encoding", "cp1252", "--time-unit", "ms", "--json"]
+    place = ["--store", str(tmp_path / "my store"), "--mlruns", str(tmp_path / "runs")]
+    runner = CliRunner(env={"COLUMNS": "200"})
+    done = runner.invoke(app, ["ingest", str(tmp_path / "log.csv"), *form, *place])
+    assert json.loads(done.stdout)["newest"] == "1970-01-01T01:00:00Z"
+    assert EventStore.open(tmp_path / "my store").user_ids().to_list() == ["José"]
+    assert f"train --store '{tmp_path}/my store' --mlruns {tmp_path}/runs\n" in done.stderr
 
 
 def test_a_wrong_log_raises_the_library_error_for_the_root_to_show(app, log, tmp_path):

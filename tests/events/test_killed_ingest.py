@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,6 +12,7 @@ from segmenter.errors import StoreError
 from segmenter.events.ingest import ingest
 from segmenter.events.samples import planted_personas
 from segmenter.events.store import EventStore
+from tests.events.reference import files_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -26,40 +28,70 @@ def die(done, total):
 ingest([Path(sys.argv[1])], Path(sys.argv[2]), progress=die,
        options=IngestOptions(group_rows=3000))
 """
-POINTS = {"while reading": 0.1, "while sorting": 0.8, "before the last rename": 1.0}
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("sources")
-    log = planted_personas(80, seed=5).events
-    for part in range(4):
-        log[part::4].write_parquet(folder / f"{part}.parquet")
-    return folder
+class Point(NamedTuple):
+    """A share of the work at which the process is killed, and what it leaves behind."""
+
+    share: float
+    left: set[str]
+    missing: set[str]
 
 
-@pytest.mark.parametrize("share", POINTS.values(), ids=POINTS)
-def test_a_rerun_after_a_kill_ends_right(sources, tmp_path, share):
-    store = tmp_path / "store"
+POINTS = {
+    "while reading": Point(0.1, {"spill"}, {"times.bin", "vocabulary"}),
+    "while sorting": Point(0.8, {"spill", "times.bin"}, {"vocabulary"}),
+    "before the last rename": Point(1.0, {"times.bin", "vocabulary"}, {"spill", "manifest.json"}),
+}
+
+
+def kill_ingest(sources: Path, store: Path, share: float) -> None:
     command = [sys.executable, "-c", SCRIPT, str(sources), str(store), str(share)]
     killed = subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603 - the script above
     assert killed.returncode == -signal.SIGKILL
+
+
+class Log(NamedTuple):
+    """A folder of files, and the bytes of the store that an undisturbed ingest makes of it."""
+
+    folder: Path
+    store: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory) -> Log:
+    folder = tmp_path_factory.mktemp("log")
+    events = planted_personas(80, seed=5).events
+    for part in range(4):
+        events[part::4].write_parquet(folder / f"{part}.parquet")
+    store = tmp_path_factory.mktemp("undisturbed") / "store"
+    ingest([folder], store)
+    return Log(folder, files_of(store))
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+def test_a_rerun_after_a_kill_ends_right(log, tmp_path, point):
+    store = tmp_path / "store"
+    kill_ingest(log.folder, store, point.share)
     with pytest.raises(StoreError, match="no event store"):
         EventStore.open(store)
-    assert len(list(tmp_path.iterdir())) == 1
-    ingest([sources], store)
-    EventStore.open(store).verify()
+    (unfinished,) = tmp_path.iterdir()
+    names = {path.name for path in unfinished.iterdir()}
+    assert point.left <= names
+    assert not point.missing & names
+    with pytest.raises(StoreError, match="is no event store"):
+        EventStore.open(unfinished)
+    ingest([log.folder], store)
     assert list(tmp_path.iterdir()) == [store]
-    clean = ingest([sources], tmp_path / "clean")
-    assert EventStore.open(store).digest == clean.manifest["digest"]
+    assert files_of(store) == log.store
 
 
-def test_a_kill_while_replacing_leaves_the_old_store(sources, tmp_path):
+def test_a_kill_while_replacing_leaves_the_old_store(log, tmp_path):
     store = tmp_path / "store"
-    old = ingest([sources / "0.parquet"], store)
-    command = [sys.executable, "-c", SCRIPT, str(sources), str(store), "1.0"]
-    killed = subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603 - the script above
-    assert killed.returncode == -signal.SIGKILL
+    old = ingest([log.folder / "0.parquet"], store)
+    kill_ingest(log.folder, store, 1.0)
+    EventStore.open(store).verify()
     assert EventStore.open(store).digest == old.manifest["digest"]
-    assert ingest([sources], store).n_events > old.n_events
+    ingest([log.folder], store)
     assert list(tmp_path.iterdir()) == [store]
+    assert files_of(store) == log.store

@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import statistics
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from segmenter.errors import StoreError
+from segmenter.events import finish
 from segmenter.events.contract import ColumnMapping
 from segmenter.events.ingest import ingest
 from segmenter.events.ingest_options import IngestOptions
@@ -30,7 +33,18 @@ ROWS = st.fixed_dictionaries(
         "item": TEXTS,
         "session": st.one_of(st.none(), st.sampled_from(["s", "t", "x"])),
         "value": NUMBERS,
+        "note": st.sampled_from([None, "n", "m"]),
     }
+)
+NOW = 1_700_000_000_000_000
+DAY = 86_400_000_000
+OPTIONS = st.builds(
+    IngestOptions,
+    time_unit=st.just("s"),
+    now=st.just(NOW),
+    keep_duplicates=st.booleans(),
+    chunk_rows=st.integers(1, 70),
+    group_rows=st.integers(1, 70),
 )
 SCHEMA = {
     "user": pl.String,
@@ -40,6 +54,7 @@ SCHEMA = {
     "item": pl.String,
     "session": pl.String,
     "value": pl.Float64,
+    "note": pl.String,
 }
 
 
@@ -68,6 +83,9 @@ def decode(store: EventStore) -> dict[str, list[dict]]:
     events = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     starts = np.asarray(store.offsets).tolist()
     users = store.user_ids().to_list()
+    assert starts == sorted(set(starts)), "a user without events"
+    assert (starts[0], starts[-1]) == (0, store.n_events)
+    assert len(starts) - 1 == len(users) == store.n_users
     return {user: events[starts[i] : starts[i + 1]] for i, user in enumerate(users)}
 
 
@@ -79,23 +97,19 @@ def told(rows: list[dict], store: EventStore) -> list[dict]:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(
-    rows=st.lists(ROWS, min_size=1, max_size=60),
-    chunk_rows=st.integers(1, 70),
-    group_rows=st.integers(1, 70),
-    keep=st.booleans(),
-)
-def test_the_store_equals_a_plain_reading_of_the_log(tmp_path, rows, chunk_rows, group_rows, keep):
+@given(rows=st.lists(ROWS, min_size=1, max_size=60), options=OPTIONS)
+def test_the_store_equals_a_plain_reading_of_the_log(tmp_path, rows, options):
     shutil.rmtree(tmp_path, ignore_errors=True)
     tmp_path.mkdir()
     rows = [*rows, ROWS_SEED]
     pl.DataFrame(rows, schema=SCHEMA).write_parquet(tmp_path / "log.parquet")
-    options = IngestOptions(
-        time_unit="s", keep_duplicates=keep, chunk_rows=chunk_rows, group_rows=group_rows
-    )
     report = ingest([tmp_path / "log.parquet"], tmp_path / "store", options=options)
     store = EventStore.open(tmp_path / "store")
-    expected = plain_store([clean(row) for row in rows], keep_duplicates=keep)
+    expected = plain_store(
+        [clean(row) for row in rows],
+        keep_duplicates=options.keep_duplicates,
+        latest=NOW + DAY,
+    )
     found = decode(store)
     assert list(found) == list(expected)
     for user, events in expected.items():
@@ -107,6 +121,7 @@ def test_the_store_equals_a_plain_reading_of_the_log(tmp_path, rows, chunk_rows,
     times = [event["time"] for events in expected.values() for event in events]
     assert (store.oldest, store.newest) == (min(times), max(times))
     check_vocabularies(store, expected)
+    check_summary(store, expected)
 
 
 ROWS_SEED = {
@@ -117,7 +132,32 @@ ROWS_SEED = {
     "item": "one",
     "session": "s",
     "value": 1.0,
+    "note": None,
 }
+
+
+def check_summary(store, expected):
+    events = [event["value"] for events in expected.values() for event in events]
+    values = [value for value in events if value is not None]
+    said = store.manifest["summaries"]["value"]
+    assert said["count"] == len(values)
+    assert (said["minimum"], said["maximum"]) == (min(values), max(values))
+    error = 1e-9 * max(map(abs, values))
+    assert said["mean"] == pytest.approx(statistics.fmean(values), abs=error)
+    assert said["quantiles"]["0.5"] == pytest.approx(statistics.median(values), abs=error)
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.just(math.nan), max_size=40), st.floats(-1e9, 1e9))
+def test_the_spread_of_a_column_is_exact_whatever_the_parts_and_the_offset(values, offset):
+    column = np.array(values) + offset
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        column.astype("<f8").tofile(path := Path(folder) / "numbers.bin")
+        patch.setattr(finish, "CHUNK_EVENTS", 3)
+        said = finish._summary(path) if values else {"count": 0}
+    known = column[~np.isnan(column)]
+    assert said["count"] == len(known)
+    if len(known):
+        assert said["standard_deviation"] == pytest.approx(np.std(known), rel=1e-6, abs=1e-5)
 
 
 def check_vocabularies(store, expected):
@@ -237,10 +277,22 @@ def test_a_newer_format_is_refused(copy):
         EventStore.open(copy)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "something else"}'])
-def test_a_manifest_of_something_else_is_refused(copy, text):
+STORE = '"format": "segmenter event store"'
+BAD_MANIFESTS = [
+    ("", "cannot read manifest.json"),
+    ("{", "cannot read manifest.json"),
+    ("[]", "is of something else"),
+    ('{"format": "something else"}', "is of something else"),
+    (f"{{{STORE}}}", "is incomplete"),
+    (f'{{{STORE}, "format_version": 1}}', "is incomplete"),
+    (f'{{{STORE}, "format_version": 1, "files": []}}', "is incomplete"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_MANIFESTS)
+def test_a_manifest_that_says_too_little_is_refused(copy, text, message):
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(StoreError, match=r"cannot read manifest.json|of something else"):
+    with pytest.raises(StoreError, match=message):
         EventStore.open(copy)
 
 
@@ -248,5 +300,5 @@ def test_a_folder_without_manifest_and_no_folder_at_all_are_refused(copy):
     (copy / "manifest.json").unlink()
     with pytest.raises(StoreError, match=r"has no manifest.json"):
         EventStore.open(copy)
-    with pytest.raises(StoreError, match="no event store at .*; make one: segmenter ingest"):
+    with pytest.raises(StoreError, match=r"no event store at .*; make one: segmenter ingest"):
         EventStore.open(copy / "nowhere")

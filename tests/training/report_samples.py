@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from segmenter.segments.segment import LEVEL, SHARE, Fact, Segment
 from segmenter.validity.lift import Interval
@@ -115,6 +117,14 @@ def renamed(data: ReportData, name: str, *, user_id: str, value: str) -> ReportD
     users = replace(data.user_map, user_id=(user_id, *data.user_map.user_id[1:]))
     segments = (first | {"name": name, "facts": facts}, *others)
     return replace(data, segments=segments, user_map=users)
+
+
+def printed(table: Table, *, width: int = 100) -> str:
+    """A table as a terminal of that width shows it, without colours."""
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
 
 
 def _segment(generator: np.random.Generator, place: int, users: np.ndarray) -> Segment:

@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +15,9 @@ from segmenter.audience_model import AudienceModel
 from segmenter.errors import BundleError, ConfigError, RegistryError
 from segmenter.mlflow_home import MlflowHome, relocate
 from segmenter.registry import DIGEST_TAG, list_models, resolve
+from tests.models import World
 from training.registration import LINKS_TAG, REGISTERED_TAG, register
 from training.tracking import Tracker
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Cut(Exception):  # noqa: N818 - stands for a power cut, not for an error
@@ -62,11 +58,19 @@ def on(tracker: Tracker, home: MlflowHome) -> Tracker:
     return Tracker(home, tracker.run_id, resumed=True)
 
 
-def fresh(home: Path, place: Path) -> MlflowHome:
+def fresh(home: MlflowHome, place: Path) -> MlflowHome:
     """A copy of a home elsewhere."""
-    copy = MlflowHome(Path(shutil.copytree(home, place)))
+    copy = MlflowHome(Path(shutil.copytree(home.path, place)))
     relocate(copy)
     return copy
+
+
+def calls_of_a_registration(home: MlflowHome, world: World, folder: Path) -> list[str]:
+    """Names of the client's calls in a registration that nothing disturbs, in a copy of `home`."""
+    counted = CutHome(fresh(home, folder / "undisturbed").path)
+    tracker = Tracker.start(MlflowHome(counted.path), "shoppers")
+    register(on(tracker, counted), world.bundle, "shoppers")
+    return counted.calls
 
 
 def assert_registered_once(home: MlflowHome, run_id: str, digest: str) -> None:
@@ -148,18 +152,14 @@ def test_one_bundle_under_two_names_is_linked_to_both(mlflow_home, world):
 def test_a_registration_cut_after_any_of_its_writes_is_completed_by_the_next(
     mlflow_template, world, tmp_path
 ):
-    whole = CutHome(fresh(mlflow_template, tmp_path / "whole").path)
-    register(
-        on(Tracker.start(MlflowHome(whole.path), "shoppers"), whole), world.bundle, "shoppers"
-    )
+    template = MlflowHome(mlflow_template)
+    calls = calls_of_a_registration(template, world, tmp_path)
     writes = [
-        at
-        for at, name in enumerate(whole.calls, start=1)
-        if not name.startswith(("get_", "search_"))
+        at for at, name in enumerate(calls, start=1) if not name.startswith(("get_", "search_"))
     ]
     assert len(writes) == 10
     for at in writes:
-        home = fresh(mlflow_template, tmp_path / str(at))
+        home = fresh(template, tmp_path / str(at))
         tracker = Tracker.start(home, "shoppers")
         with pytest.raises(RegistryError, match="could not be registered as shoppers: Cut"):
             register(on(tracker, CutHome(home.path, at=at)), world.bundle, "shoppers")
@@ -168,35 +168,17 @@ def test_a_registration_cut_after_any_of_its_writes_is_completed_by_the_next(
         assert_registered_once(home, tracker.run_id, world.model.digest)
 
 
-def test_a_registration_killed_while_it_copies_files_is_completed_by_the_next(
-    mlflow_home, world, tmp_path
-):
-    code = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from segmenter.mlflow_home import MlflowHome\n"
-        "from training.registration import register\n"
-        "from training.tracking import Tracker\n"
-        "def die(event, args):\n"
-        "    target = str(args[1]) if event == 'shutil.copyfile' else ''\n"
-        "    if 'artifacts' in target and 'weights' in target:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "home, bundle, kept = (Path(word) for word in sys.argv[1:])\n"
-        "tracker = Tracker.start(MlflowHome(home), 'shoppers', resume=kept)\n"
-        "sys.addaudithook(die)\n"
-        "register(tracker, bundle, 'shoppers')\n"
-    )
-    kept = tmp_path / "run.json"
-    words = [sys.executable, "-c", code, str(mlflow_home.path), str(world.bundle), str(kept)]
-    done = subprocess.run(words, cwd=ROOT, check=False)  # noqa: S603 - our own code
-    assert done.returncode == -signal.SIGKILL
+def test_files_that_were_half_copied_are_copied_again(mlflow_home, world, tmp_path):
+    at = 1 + calls_of_a_registration(mlflow_home, world, tmp_path).index("log_model_artifacts")
+    tracker = Tracker.start(mlflow_home, "shoppers")
+    with pytest.raises(RegistryError):
+        register(on(tracker, CutHome(mlflow_home.path, at=at)), world.bundle, "shoppers")
+    (weights,) = mlflow_home.artifacts.rglob("weights.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    for name in ("MLmodel", "manifest.json"):
+        next(mlflow_home.artifacts.rglob(name)).unlink()
     assert list_models(mlflow_home) == ()
-    assert list(mlflow_home.artifacts.rglob("MLmodel")) or list(
-        mlflow_home.artifacts.rglob("*.safetensors")
-    )
-    with Tracker.start(mlflow_home, "shoppers", resume=kept) as tracker:
-        register(tracker, world.bundle, "shoppers")
-    assert tracker.resumed
+    register(tracker, world.bundle, "shoppers")
     assert_registered_once(mlflow_home, tracker.run_id, world.model.digest)
 
 

@@ -8,16 +8,15 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from segmenter.validity.lift import (
     CONFIDENCE,
-    auc_scores,
+    auc,
     group_lifts,
     interval,
     out_of_fold_prediction,
     r2_scores,
     resampled_users,
-    scores,
 )
 from segmenter.validity.outcomes import Outcome
-from tests.validity.reference import judge, slow_out_of_fold
+from tests.validity.reference import slow_out_of_fold
 
 SEEDS = st.integers(0, 10_000)
 
@@ -39,33 +38,72 @@ def test_r2_equals_scikit_learn_under_any_weights(seed, n):
     np.testing.assert_allclose(r2_scores(values, predicted, weights), expected, rtol=1e-6)
 
 
+def yes_and_no(generator, n, n_levels=9):
+    """Occurrences with at least one of each kind, and predictions with ties."""
+    values = np.concatenate([[0.0, 1.0], generator.integers(0, 2, n - 2)])
+    return values, generator.integers(0, n_levels, n) / n_levels
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, n=st.integers(4, 80), n_levels=st.integers(1, 30))
-def test_auc_equals_scikit_learn_under_any_weights_and_ties(seed, n, n_levels):
+def test_auc_equals_scikit_learn_with_ties(seed, n, n_levels):
+    values, predicted = yes_and_no(np.random.default_rng(seed), n, n_levels)
+    area, derivative = auc(values, predicted)
+    assert area == pytest.approx(roc_auc_score(values, predicted))
+    assert derivative.sum() == pytest.approx(0, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, n=st.integers(4, 50))
+def test_the_derivative_of_auc_is_that_of_scikit_learns_weighted_area(seed, n):
     generator = np.random.default_rng(seed)
-    values = np.concatenate([[0.0, 1.0], generator.integers(0, 2, n - 2)])
-    predicted = generator.integers(0, n_levels, n) / n_levels
-    weights = generator.integers(0, 4, (n, 6)).astype(np.float64) + 0.1
-    expected = [roc_auc_score(values, predicted, sample_weight=column) for column in weights.T]
-    np.testing.assert_allclose(auc_scores(values, predicted, weights), expected, rtol=1e-9)
+    values, predicted = yes_and_no(generator, n)
+    _, derivative = auc(values, predicted)
+    user, step = int(generator.integers(n)), 1e-5
+    sides = []
+    for change in (step, -step):
+        weights = np.ones(n)
+        weights[user] += change
+        sides.append(roc_auc_score(values, predicted, sample_weight=weights))
+    assert derivative[user] == pytest.approx((sides[0] - sides[1]) / (2 * step), abs=1e-6)
 
 
-def test_a_sample_without_spread_scores_nan_and_not_a_number():
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, n=st.integers(4, 50), n_strata=st.integers(1, 8))
+def test_inside_strata_auc_counts_the_pairs_of_each_stratum(seed, n, n_strata):
+    generator = np.random.default_rng(seed)
+    values, predicted = yes_and_no(generator, n)
+    strata = generator.integers(0, n_strata, n)
+    pairs = [
+        (predicted[yes] > predicted[no]) + 0.5 * (predicted[yes] == predicted[no])
+        for yes in np.flatnonzero(values == 1)
+        for no in np.flatnonzero(values == 0)
+        if strata[yes] == strata[no]
+    ]
+    area, derivative = auc(values, predicted, strata)
+    assert area == pytest.approx(np.mean(pairs)) if pairs else np.isnan(area)
+    assert derivative.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_bootstrap_areas_to_first_order_spread_as_exact_ones_do():
+    generator = np.random.default_rng(2)
+    values = (np.arange(400) < 40).astype(np.float64)
+    predicted = np.round(values + generator.normal(0, 1.2, 400), 1)
+    weights = resampled_users(400, n_draws=300, seed=3)[:, 1:]
+    area, derivative = auc(values, predicted)
+    exact = np.array([roc_auc_score(values, predicted, sample_weight=w) for w in weights.T])
+    linear = area + derivative @ weights
+    assert np.corrcoef(exact, linear)[0, 1] > 0.98
+    assert linear.std() == pytest.approx(exact.std(), rel=0.05)
+
+
+def test_what_has_no_spread_has_no_score():
     weights = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
     values = np.array([0.0, 1.0, 1.0])
-    assert np.isnan(auc_scores(values, values, weights)).tolist() == [False, True]
     assert np.isnan(r2_scores(values, values * 0, weights)).tolist() == [False, True]
-
-
-def test_scores_read_the_population_alone():
-    population = np.array([True] * 40 + [False] * 10)
-    values = np.random.default_rng(0).normal(0, 1, 50)
-    predicted = values[:40] * 0.5
-    weights = np.ones((50, 1))
-    changed = np.where(population, values, 1e9)
-    (score,) = scores(outcome_of(values, population=population), predicted, weights)
-    (again,) = scores(outcome_of(changed, population=population), predicted, weights)
-    assert score == again == pytest.approx(r2_score(values[:40], predicted))
+    area, derivative = auc(np.ones(3), values)
+    assert np.isnan(area)
+    assert derivative.tolist() == [0.0] * 3
 
 
 @settings(max_examples=30, deadline=None)
@@ -99,20 +137,6 @@ def test_many_tiny_groups_do_not_win_by_themselves():
         labels = np.random.default_rng(2).integers(0, n_groups, 400)
         (score,) = r2_scores(values, out_of_fold_prediction(labels, values), everybody)
         assert score < 0.02
-
-
-@pytest.mark.parametrize("kind", ["r2", "auc"])
-def test_a_score_is_the_judges_own(kind):
-    generator = np.random.default_rng(3)
-    labels = generator.integers(0, 9, 500)
-    amounts = labels / 3 + generator.normal(0, 1, 500)
-    values = (amounts > 2).astype(np.float64) if kind == "auc" else amounts
-    names = [f"user {user}" for user in range(500)]
-    segment = {name: label for name, label in zip(names, labels, strict=True) if label}
-    expected = judge().score(segment, {"later": (kind, dict(zip(names, values, strict=True)))})
-    predicted = out_of_fold_prediction(np.where(labels == 0, -1, labels), values)
-    (found,) = scores(outcome_of(values, kind=kind), predicted, np.ones((500, 1)))
-    assert found == pytest.approx(expected["later"], abs=1e-12)
 
 
 def test_resampled_sets_hold_as_many_users_and_are_repeatable():
@@ -149,7 +173,8 @@ def test_intervals_of_a_paired_difference_of_aucs_hold_the_truth_as_often_as_the
         sharp = kind + generator.normal(0, 1, 300)
         blunt = sharp + generator.normal(0, 1, 300)
         weights = resampled_users(300, n_draws=150, seed=8)
-        return auc_scores(kind, sharp, weights) - auc_scores(kind, blunt, weights)
+        (one, by_one), (other, by_other) = auc(kind, sharp), auc(kind, blunt)
+        return one - other + (by_one - by_other) @ weights
 
     assert abs(coverage(truth, figures) - CONFIDENCE) < 0.07
 

@@ -9,9 +9,17 @@ import pytest
 from segmenter.clock import iso
 from segmenter.errors import FitError
 from segmenter.validity.validate import ValiditySettings, validate
-from segmenter.validity.validity_report import NO_SEGMENTS, SEGMENTS, ValidityReport
+from segmenter.validity.validity_report import (
+    EMBEDDING,
+    NO_SEGMENTS,
+    PLAIN_FEATURES,
+    RANDOM_ENCODER,
+    SEGMENTS,
+    ValidityReport,
+)
 from tests.validity.reference import DAY_US, START_US, events_of, judge
 
+RULES = ("RFM 3x3x3", "RFM 5x5x5", "Demographics")
 QUICK = ValiditySettings(n_draws=100)
 
 
@@ -33,9 +41,25 @@ def attributes(log):
 
 
 @pytest.fixture(scope="module")
-def report(*, store, seen, labels, cut, attributes):
+def embeddings(personas, seen):
+    """Vectors that hold the persona, and vectors that hold nothing."""
+    generator = np.random.default_rng(3)
+    truth = np.eye(4)[personas.rank("dense").to_numpy()[seen].astype(np.int64) - 1]
+    noise = generator.normal(0, 1, (2, len(seen), 8))
+    return (truth @ np.eye(4, 8) * 3 + noise[0]).astype(np.float32), noise[1].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def report(*, store, seen, labels, cut, attributes, embeddings):
     return validate(
-        store, users=seen, labels=labels, cut=cut, attributes=attributes, settings=QUICK
+        store,
+        users=seen,
+        labels=labels,
+        cut=cut,
+        attributes=attributes,
+        embeddings=embeddings[0],
+        random_embeddings=embeddings[1],
+        settings=QUICK,
     )
 
 
@@ -49,7 +73,12 @@ def test_every_row_is_scored_on_every_outcome_and_compared_with_the_segments(rep
     names = [row.name for row in report.rows]
     assert names[0] == SEGMENTS
     assert names[-1] == NO_SEGMENTS
-    assert {"RFM 3x3x3", "RFM 5x5x5", "Demographics", "KMeans"} <= set(names)
+    kinds = {row.name: row.kind for row in report.rows}
+    rules = {name for name, kind in kinds.items() if kind == "rule"}
+    models = {name for name, kind in kinds.items() if kind == "model"}
+    assert rules == set(RULES)
+    assert models == {"KMeans", RANDOM_ENCODER}
+    assert report.row("KMeans").n_groups == report.row(RANDOM_ENCODER).n_groups == 4
     for row in report.rows:
         assert len(row.scores) == len(report.outcomes)
         for score in row.scores:
@@ -118,11 +147,64 @@ def test_a_report_survives_json(report):
     assert again.summary_line() == report.summary_line() == report.to_json()["summary"]
 
 
-def test_a_validation_repeats_itself(*, report, store, seen, labels, cut, attributes):
-    again = validate(
-        store, users=seen, labels=labels, cut=cut, attributes=attributes, settings=QUICK
+def test_a_validation_repeats_itself(*, store, seen, labels, cut, attributes):
+    one, other = (
+        validate(store, users=seen, labels=labels, cut=cut, attributes=attributes, settings=QUICK)
+        for _ in range(2)
     )
-    assert again == report
+    assert one == other
+
+
+def test_what_the_embedding_predicts_is_told_apart_from_what_the_segments_predict(report):
+    place = place_of(report, "later spend")
+    assert [row.name for row in report.linear] == [EMBEDDING, PLAIN_FEATURES, RANDOM_ENCODER]
+    embedding, _, nothing = (row.scores[place] for row in report.linear)
+    assert embedding.ahead is None
+    assert nothing.ahead.low > 0.1, "an embedding that holds the persona is ahead of noise"
+    best = report.best_rule(place).scores[place].score.value
+    assert embedding.over_rule.value == pytest.approx(embedding.score.value - best)
+    assert report.linear_row(EMBEDDING) == report.linear[0]
+    assert any(note.startswith("The embedding, read by a linear model") for note in report.notes)
+
+
+def test_without_an_embedding_nothing_is_said_of_one(*, store, seen, labels, cut):
+    report = validate(store, users=seen, labels=labels, cut=cut, settings=QUICK)
+    assert report.linear == ()
+    assert report.row(RANDOM_ENCODER) is None
+    assert not any("embedding" in note for note in report.notes)
+
+
+def test_personas_of_taste_keep_what_they_say_among_the_equally_active(report):
+    within = report.within
+    names = [outcome.name for outcome in within.outcomes]
+    place = names.index("later categories")
+    assert within.rows[0].scores[place].score.low > 0.55
+    rfm = next(row for row in within.rows if row.name == "RFM 5x5x5")
+    assert rfm.scores[place].ahead.low > 0
+    shares = {share.name: share.information for share in within.shares}
+    assert shares[SEGMENTS] < shares["RFM 3x3x3"]
+    assert any(note.startswith("Activity alone explains") for note in report.notes)
+
+
+def test_tenths_of_the_users_average_to_all_of_them(report):
+    curves = [curve for curve in report.curves if curve.outcome == place_of(report, "later spend")]
+    assert [curve.name for curve in curves] == [SEGMENTS, *RULES]
+    for curve in curves:
+        assert len(curve.lifts) == 10
+        assert np.mean([lift.value for lift in curve.lifts]) == pytest.approx(1)
+        assert curve.lifts[0].value > curve.lifts[-1].value
+        assert all(lift.low <= lift.value <= lift.high for lift in curve.lifts)
+
+
+@pytest.mark.parametrize("what", ["embeddings", "random_embeddings"])
+def test_each_user_needs_one_finite_embedding(*, store, seen, labels, cut, what):
+    few = np.zeros((7, 3), dtype=np.float32)
+    with pytest.raises(FitError, match=f"each of {len(seen)} users; found 7, of which 7 are"):
+        validate(store, users=seen, labels=labels, cut=cut, **{what: few})
+    holed = np.zeros((len(seen), 3), dtype=np.float32)
+    holed[4, 1] = np.nan
+    with pytest.raises(FitError, match=f"of which {len(seen) - 1} are finite"):
+        validate(store, users=seen, labels=labels, cut=cut, **{what: holed})
 
 
 def test_progress_only_moves_forward_and_ends_at_the_end(*, store, seen, labels, cut):
@@ -172,6 +254,7 @@ def test_each_user_needs_one_label(*, store, seen, labels, cut):
 def test_where_nobody_came_back_nothing_is_judged_and_the_reason_is_told(*, store, seen, labels):
     end = store.newest + 1
     report = validate(store, users=seen, labels=labels, cut=end)
+    assert f"No future window: the log has no event from {iso(end)} on." in report.notes
     assert (report.outcomes, report.rows, report.segments) == ((), (), ())
     assert report.reason == f"none of these users has an event from {iso(end)} on"
     assert report.reason in report.summary_line()
@@ -202,6 +285,23 @@ def test_one_event_type_and_no_values_are_judged_on_activity(make_store):
     assert [outcome.name for outcome in report.outcomes] == ["later events"]
     assert report.rows[0].scores[0].score.low > 0.5
     assert any(note.startswith("Only 200 users") for note in report.notes)
+    assert any(note.startswith("One event type only") for note in report.notes)
+
+
+def test_a_log_of_one_day_is_called_one(make_store):
+    rows = [
+        (f"u{user}", "view", user % 90 / 100 + later) for user in range(90) for later in (0, 5)
+    ]
+    store = make_store(events_of(rows))
+    users = np.arange(90)
+    report = validate(store, users=users, labels=users % 2, cut=START_US + 2 * DAY_US)
+    assert any("lie within a day" in note for note in report.notes)
+
+
+def test_a_short_time_after_the_cut_is_pointed_out(*, store, seen, labels, cut):
+    settings = ValiditySettings(n_draws=20, end=cut + DAY_US // 2)
+    report = validate(store, users=seen, labels=labels, cut=cut, settings=settings)
+    assert "The time after the cut is shorter than a day." in report.notes
 
 
 def test_amounts_in_several_currencies_are_pointed_out(make_store, log, cut):

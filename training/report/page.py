@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def render(data: ReportData) -> str:
     )
 
 
+@cache
 def _template() -> Any:  # noqa: ANN401 - jinja2's own type says no more
     environment = Environment(
         loader=FileSystemLoader(ASSETS),

@@ -9,7 +9,7 @@ PALETTE = (
     ("#8a81ec", "#bdbcfe"),
     ("#b74a84", "#f385bc"),
     ("#611571", "#a65fb6"),
-    ("#0bac7d", "#65dfaf"),
+    ("#00a577", "#65dfaf"),
     ("#635d04", "#9f9a53"),
     ("#0981b3", "#5ebaec"),
     ("#962a67", "#d86da4"),
@@ -18,13 +18,13 @@ PALETTE = (
     ("#827a07", "#b9b258"),
     ("#7f368f", "#be76cf"),
     ("#bb6fcc", "#eca5fc"),
-    ("#66a63b", "#9ad975"),
+    ("#62a037", "#9ad975"),
     ("#e1656e", "#fdaaac"),
     ("#c14854", "#fe858b"),
     ("#74034b", "#bd578c"),
     ("#9f2738", "#e36d74"),
     ("#d6659f", "#ffa3cf"),
-    ("#009edb", "#7ecffd"),
+    ("#009ad6", "#7ecffd"),
     ("#048d66", "#60c59d"),
     ("#6d2602", "#b46a4d"),
     ("#9e54af", "#d78ee8"),
@@ -34,13 +34,13 @@ PALETTE = (
     ("#de6d3d", "#fdae8f"),
     ("#983803", "#da7952"),
     ("#003b86", "#4c80cd"),
-    ("#10a6ad", "#65d9df"),
+    ("#08a0a7", "#65d9df"),
     ("#3675d1", "#7bb0fe"),
-    ("#5292ef", "#a1c6fd"),
+    ("#5291ee", "#a1c6fd"),
     ("#244b01", "#658e4e"),
     ("#0b888d", "#61c0c5"),
     ("#bf511e", "#fb8c60"),
-    ("#a09600", "#d1c959"),
+    ("#9d9300", "#d1c959"),
     ("#5547ac", "#8f88ed"),
     ("#036c4d", "#5aa989"),
 )
@@ -48,7 +48,7 @@ PALETTE = (
 each colour is as far as it can be from those before it under normal sight and under three
 simulated colour blindnesses (Machado, Oliveira, Fernandes 2009, severity 1)."""
 
-LIGHT_INK, DARK_INK = "#ffffff", "#101214"
+LIGHT_INK, DARK_INK = "#ffffff", "#000000"
 
 
 def colour_slots(segment_ids: Iterable[int]) -> dict[int, int]:

@@ -30,12 +30,12 @@ def amount(value: float) -> str:
 
 def score(value: float) -> str:
     """An R2 or AUC: two decimals, no leading zero, ``.52``."""
-    return figure(value).replace("-", MINUS)
+    return figure(round(value, 2) + 0.0).replace("-", MINUS)
 
 
 def difference(value: float) -> str:
     """A difference of two scores with its sign: ``+.031``."""
-    text = f"{value:+.3f}"
+    text = f"{round(value, 3) + 0.0:+.3f}"
     shortened = text.replace("0.", ".", 1) if abs(value) < 1 else text
     return shortened.replace("-", MINUS)
 

@@ -1,0 +1,119 @@
+"""The neighbour graph is UMAP's own, and a layout keeps neighbours together."""
+
+from importlib import import_module
+
+import numba
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.spatial.distance import pdist
+from sklearn.manifold import trustworthiness
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_random_state
+
+from segmenter.segments.layout import fill_compile_cache, lay_out, neighbor_graph
+from tests.segments.reference import planted_blobs
+
+N_NEIGHBORS = 10
+
+
+@pytest.fixture(scope="module")
+def space() -> np.ndarray:
+    users, _ = planted_blobs((60, 50, 40), n_dimensions=5, spread=0.5, seed=0)
+    return users
+
+
+@pytest.fixture(scope="module")
+def graph(space: np.ndarray) -> sparse.csr_matrix:
+    return neighbor_graph(space, N_NEIGHBORS)
+
+
+@pytest.fixture(scope="module")
+def layout(space: np.ndarray, graph: sparse.csr_matrix) -> np.ndarray:
+    return lay_out(space, graph, n_dimensions=2, min_dist=0.1, seed=3)
+
+
+def test_the_graph_is_umaps_own_of_scikit_learns_neighbors(
+    space: np.ndarray, graph: sparse.csr_matrix
+) -> None:
+    distances, indices = NearestNeighbors(n_neighbors=N_NEIGHBORS).fit(space).kneighbors(space)
+    umap = import_module("umap.umap_")  # here, because its import warns where nothing is ignored
+    theirs, _, _ = umap.fuzzy_simplicial_set(
+        space,
+        N_NEIGHBORS,
+        check_random_state(1),
+        "euclidean",
+        knn_indices=indices,
+        knn_dists=distances.astype(np.float32),
+    )
+    np.testing.assert_allclose(graph.toarray(), theirs.toarray(), atol=1e-4)
+
+
+def test_the_graph_is_symmetric_with_weights_up_to_one(graph: sparse.csr_matrix) -> None:
+    assert isinstance(graph, sparse.csr_matrix)
+    assert abs(graph - graph.T).max() == 0
+    assert not graph.diagonal().any()
+    assert 0 < graph.data.min() <= graph.data.max() <= 1
+    assert (np.diff(graph.indptr) >= N_NEIGHBORS - 1).all()
+
+
+def test_neighbors_stay_neighbors_in_a_layout(space: np.ndarray, layout: np.ndarray) -> None:
+    assert layout.shape == (len(space), 2)
+    assert layout.dtype == np.float32
+    assert trustworthiness(space, layout, n_neighbors=N_NEIGHBORS) > 0.9
+
+
+def test_a_layout_is_decided_by_its_seed(
+    space: np.ndarray, graph: sparse.csr_matrix, layout: np.ndarray
+) -> None:
+    again = lay_out(space, graph, n_dimensions=2, min_dist=0.1, seed=3)
+    np.testing.assert_array_equal(again, layout)
+    other = lay_out(space, graph, n_dimensions=2, min_dist=0.1, seed=4)
+    assert (other != layout).any()
+
+
+def test_one_graph_serves_many_layouts(space: np.ndarray) -> None:
+    graph = neighbor_graph(space, N_NEIGHBORS)
+    weights = graph.data.copy()
+    lay_out(space, graph, n_dimensions=4, min_dist=0.0, seed=0)
+    np.testing.assert_array_equal(graph.data, weights)
+
+
+def test_without_a_least_distance_neighbors_are_packed(
+    space: np.ndarray, graph: sparse.csr_matrix
+) -> None:
+    packed, spread = (
+        lay_out(space, graph, n_dimensions=2, min_dist=min_dist, seed=0) for min_dist in (0.0, 0.8)
+    )
+    assert np.percentile(pdist(packed), 1) < 0.5 * np.percentile(pdist(spread), 1)
+
+
+def test_separate_parts_of_a_graph_are_laid_out_apart_and_in_silence() -> None:
+    users, group = planted_blobs((30, 30), n_dimensions=3, spread=0.1, seed=1)
+    users[group == 1] += 1000
+    graph = neighbor_graph(users, 5)
+    n_parts, _ = sparse.csgraph.connected_components(graph)
+    assert n_parts >= 2
+    layout = lay_out(users, graph, n_dimensions=2, min_dist=0.1, seed=0)
+    centres = [layout[group == number].mean(axis=0) for number in (0, 1)]
+    widths = [np.linalg.norm(layout[group == number].std(axis=0)) for number in (0, 1)]
+    assert np.linalg.norm(centres[0] - centres[1]) > 2 * max(widths)
+
+
+def test_users_in_one_place_are_linked_and_laid_out() -> None:
+    users = np.repeat(np.eye(3, dtype=np.float32), 25, axis=0)
+    graph = neighbor_graph(users, N_NEIGHBORS)
+    assert np.isfinite(graph.data).all()
+    layout = lay_out(users, graph, n_dimensions=2, min_dist=0.1, seed=0)
+    assert np.isfinite(layout).all()
+
+
+def test_numbas_threads_are_as_before(space: np.ndarray) -> None:
+    before = numba.get_num_threads()
+    neighbor_graph(space[:30], 5)
+    assert numba.get_num_threads() == before
+
+
+def test_the_compile_cache_is_filled_by_a_process_of_its_own() -> None:
+    with fill_compile_cache() as process:
+        assert process.wait() == 0
