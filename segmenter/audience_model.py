@@ -17,7 +17,7 @@ from segmenter.bundle import read_bundle, write_bundle
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.events.store import EventStore
-from segmenter.segments.assignment import Assignment, VoteAssigner
+from segmenter.segments.assignment import Assignment, PrototypeAssigner
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
@@ -49,7 +49,7 @@ class AudienceModel:
 
     network: SequenceAutoencoder
     projection: Projection
-    assigner: VoteAssigner
+    assigner: PrototypeAssigner
     segments: tuple[Segment, ...]
     training: dict[str, Any]
     digest: str = ""
@@ -168,7 +168,7 @@ class AudienceModel:
             model = cls(
                 network.eval(),
                 Projection(**content.arrays["projection"]),
-                VoteAssigner.from_arrays(content.arrays["assigner"]),
+                PrototypeAssigner.from_arrays(content.arrays["assigner"]),
                 tuple(Segment.from_json(plain) for plain in content.documents["segments"]),
                 content.documents["training"],
                 content.digest,

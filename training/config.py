@@ -25,6 +25,7 @@ LOWEST = {
     "taste_batch_users": 1,
     "batch_events": 1,
     "n_segments": 1,
+    "max_segments": 1,
     "taste_weight": 0,
     "taste_components": 0,
     "max_items": 1,
@@ -33,6 +34,12 @@ LOWEST = {
     "max_extras": 1,
 }
 """Smallest value of each setting that has one."""
+OPTIONAL: dict[str, tuple[type, ...]] = {
+    "window_days": (float, int),
+    "n_segments": (int,),
+    "taste_weight": (float, int),
+}
+"""Settings that may be left to the data, with their types."""
 SHARES = ("dropout", "blank_share")
 
 
@@ -64,9 +71,12 @@ class TrainConfig:
     learning_rate
         Peak of the one-cycle schedule of the first stage; the second stage uses the same.
     n_segments
-        Published segments.
+        Published segments; None chooses on an earlier slice inside the training period.
+    max_segments
+        Most segments to choose.
     taste_weight
-        Spread of the taste part relative to the forecast part where segments are sought.
+        Spread of the taste part relative to the forecast part where segments are sought; None
+        chooses on the same slice.
     taste_components
         Principal components of the taste part that take part.
     max_items, max_categories, max_types, max_extras
@@ -89,8 +99,9 @@ class TrainConfig:
     taste_batch_users: int = 64
     batch_events: int = 200_000
     learning_rate: float = 2e-3
-    n_segments: int = 16
-    taste_weight: float = 0.3
+    n_segments: int | None = None
+    max_segments: int = 30
+    taste_weight: float | None = None
     taste_components: int = 8
     max_items: int = 1500
     max_categories: int = 500
@@ -103,7 +114,8 @@ class TrainConfig:
             accepted = _accepted_types(item)
             _check_type(item.name, getattr(self, item.name), accepted)
         for name, lowest in LOWEST.items():
-            if not getattr(self, name) >= lowest:
+            value = getattr(self, name)
+            if value is not None and not value >= lowest:
                 message = f"{name} must be at least {lowest}; found {getattr(self, name)}"
                 raise ConfigError(message)
         for name in ("learning_rate", "window_days"):
@@ -158,8 +170,8 @@ def check_model_sizes(settings: dict[str, Any]) -> None:
 
 def _accepted_types(item: Field[Any]) -> tuple[type, ...]:
     """Types that a setting may have: its default's, and whole numbers where it has decimals."""
-    if item.name == "window_days":
-        return (float, int, type(None))
+    if item.name in OPTIONAL:
+        return (*OPTIONAL[item.name], type(None))
     if item.name == "model":
         return (dict,)
     return (float, int) if isinstance(item.default, float) else (type(item.default),)

@@ -8,22 +8,20 @@ from scipy import sparse
 
 from segmenter.audience_model import BATCH_EVENTS, BATCH_USERS
 from segmenter.autoencoder.config import DAY_US
-from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.autoencoder.profile import distinct_values, sum_by_owner
-from segmenter.errors import FitError
 from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.vocabulary import FIRST, Vocabulary
-from segmenter.segments.assignment import NO_SEGMENT, Assignment, VoteAssigner
-from segmenter.segments.density import DensityResult, DensitySettings, find_segments
+from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_leaves
+from segmenter.segments.layout import user_map
 from segmenter.segments.profiles import describe_segments
-from segmenter.segments.projection import Projection, fit_projection
+from segmenter.segments.prototypes import SizeLimits, core_agreement, make_prototypes
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
-from training.config import TrainConfig
+from training.selection import Choice
 
 TOTAL_VALUE = "total value"
-MIN_AGREEMENT = 0.95
-"""Share of core members that the assigner must give back to their own segment."""
+N_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -32,20 +30,25 @@ class Segmentation:
 
     Attributes
     ----------
-    projection, assigner, segments
+    choice
+        Every way of cutting the space that was tried, the published one and its space.
+    assigner, segments
         Parts of the model.
-    density
-        How the segments were found, with the map of the fit sample.
+    leaves
+        The dense cores that the segments were made of.
+    map_xy
+        float32 [n_fit, 2], the users of the fit on a map for the eye.
     assignment
         Segment of each training user, by the very assigner that will serve.
     agreement
-        Share of core members whom the assigner gives back to their own segment.
+        Share of core members who are in the segment of most of their core.
     """
 
-    projection: Projection
-    assigner: VoteAssigner
+    choice: Choice
+    assigner: PrototypeAssigner
     segments: tuple[Segment, ...]
-    density: DensityResult
+    leaves: Leaves
+    map_xy: np.ndarray
     assignment: Assignment
     agreement: float
 
@@ -56,11 +59,11 @@ def fit_segments(
     users: np.ndarray,
     *,
     as_of: int,
-    network: SequenceAutoencoder,
-    config: TrainConfig,
+    choice: Choice,
+    seed: int,
     progress: ProgressCallback | None = None,
 ) -> Segmentation:
-    """Seek segments in the embeddings, assign everybody, name and explain each segment.
+    """Make the segments of the chosen level, assign everybody, name and explain each segment.
 
     Parameters
     ----------
@@ -70,47 +73,49 @@ def fit_segments(
         Their events: rows of the store, int64 [n].
     as_of
         End of the training period in microseconds.
-    network
-        Supplies the sizes of the two parts.
-    config
-        Settings.
+    choice
+        The level, from `training.selection.choose_level`.
+    seed
+        Of layouts and starts.
     progress
         Told of (steps done, steps in all).
 
     Raises
     ------
     FitError
-        If the users carry no segment, or the assigner disagrees with its own training labels.
+        If there are no users, or training diverged.
     """
-    projection = fit_projection(
-        embeddings,
-        n_forecast=network.config.forecast_dimensions,
-        taste_weight=config.taste_weight,
-        taste_components=config.taste_components,
+    tell = progress or (lambda _done, _total: None)
+    space, settings = choice.projection(embeddings), DensitySettings()
+    leaves = find_leaves(space, settings=settings, seed=seed)
+    fitted = space[leaves.rows]
+    tell(1, N_STEPS)
+    prototypes = make_prototypes(
+        fitted, leaves, n_segments=choice.level.n_segments, limits=SizeLimits(), seed=seed
     )
-    space = projection(embeddings)
-    settings = DensitySettings(n_segments=config.n_segments)
-    density = find_segments(space, settings=settings, seed=config.seed, progress=progress)
-    labels = np.full(len(space), NO_SEGMENT, dtype=np.int32)
-    labels[density.fit_rows] = density.segment_labels
-    assigner = VoteAssigner.fit(space, labels, seed=config.seed)
-    agreement = assigner.training_agreement(space, labels)
-    if agreement < MIN_AGREEMENT:
-        message = (
-            f"the assigner gives back only {agreement:.1%} of the core members to their own "
-            "segment; the segments are too thin to be served: lower n_segments"
-        )
-        raise FitError(message)
+    assigner = PrototypeAssigner.fit(prototypes, space)
     assignment = assigner.assign(space)
+    map_xy = user_map(fitted, n_neighbors=settings.n_neighbors, seed=seed)
+    tell(2, N_STEPS)
     facts = user_facts(reader, users, as_of=as_of)
+    label = assignment.segment_id[leaves.rows]
     segments = describe_segments(
         assignment.segment_id,
         facts.presence,
         facts.tokens,
         levels=facts.levels,
-        core=np.bincount(labels[labels != NO_SEGMENT]),
+        core=np.bincount(label[leaves.labels != BETWEEN]),
     )
-    return Segmentation(projection, assigner, segments, density, assignment, agreement)
+    tell(N_STEPS, N_STEPS)
+    return Segmentation(
+        choice,
+        assigner,
+        segments,
+        leaves,
+        map_xy,
+        assignment,
+        core_agreement(label, leaves),
+    )
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,15 @@ PERSONAL_SAMPLE = 1_000
 
 def fit_figures(network: FittedNetwork, segmentation: Segmentation) -> dict[str, float]:
     """Numbers of a fit that say how it went, the same for the same data and seed."""
-    density = segmentation.density
+    leaves, level = segmentation.leaves, segmentation.choice.level
     figures = {
         "histories": float(len(network.histories)),
         "window days": network.histories.window_days,
         "padding share": network.padding_share,
-        "leaves": float(density.n_leaves),
-        "mean persistence": float(density.segment_persistence.mean()),
+        "dense cores": float(leaves.n_leaves),
+        "mean persistence": float(leaves.persistence.mean()),
+        "stability": level.stability,
+        "taste weight": level.taste_weight,
     }
     for stage, metrics in network.curves.items():
         figures |= {f"final {stage} {name}": values[-1] for name, values in metrics.items()}
@@ -72,8 +74,8 @@ def build_report(
 def _coverage(segmentation: Segmentation) -> Coverage:
     strength = segmentation.assignment.strength
     return Coverage(
-        core_share=1 - segmentation.density.noise_share,
-        between_share=segmentation.density.noise_share,
+        core_share=1 - segmentation.leaves.between_share,
+        between_share=segmentation.leaves.between_share,
         mean_strength=float(strength.mean(dtype=np.float64)),
         weak_share=float((strength < WEAK_STRENGTH).mean()),
         agreement=segmentation.agreement,
@@ -83,16 +85,16 @@ def _coverage(segmentation: Segmentation) -> Coverage:
 
 def _user_map(plan: "TrainPlan", segmentation: Segmentation) -> UserMap:
     """The map of the fit, thinned where users are many, without personal ids."""
-    density, assignment = segmentation.density, segmentation.assignment
-    shown = np.arange(len(density.fit_rows))
+    leaves, assignment = segmentation.leaves, segmentation.assignment
+    shown = np.arange(len(leaves.rows))
     if len(shown) > MAX_MAP_USERS:
         generator = np.random.default_rng(plan.request.config.seed)
         shown = np.sort(generator.choice(len(shown), MAX_MAP_USERS, replace=False))
-    rows = density.fit_rows[shown]
+    rows = leaves.rows[shown]
     ids = plan.store.user_ids().gather(plan.users[rows]).to_list()
     return UserMap(
-        x=_whole(density.map_xy[shown, 0]),
-        y=_whole(density.map_xy[shown, 1]),
+        x=_whole(segmentation.map_xy[shown, 0]),
+        y=_whole(segmentation.map_xy[shown, 1]),
         segment_id=tuple(assignment.segment_id[rows].tolist()),
         strength=tuple(np.rint(100 * assignment.strength[rows]).astype(int).tolist()),
         user_id=() if _are_personal(ids) else tuple(ids),

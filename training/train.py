@@ -15,7 +15,7 @@ import numpy as np
 from segmenter.audience_model import AudienceModel, embed_users
 from segmenter.bundle import read_bundle
 from segmenter.clock import iso
-from segmenter.events.batches import SequenceReader
+from segmenter.events.batches import SequenceReader, history_ends
 from segmenter.files import atomic_file, digest_of_json, write_json, write_text
 from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
@@ -28,6 +28,7 @@ from training.registration import RegisteredVersion, register
 from training.report.data import ReportData
 from training.report.page import render
 from training.segmentation import Segmentation, fit_segments
+from training.selection import InnerSlice, choose_level, inner_slice
 from training.summary import build_report
 from training.tracking import Tracker
 
@@ -112,20 +113,28 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
         )
     embeddings = _embed(plan, network, bar)
     compiling.wait()
+    with bar("Choosing the level") as progress:
+        choice = choose_level(
+            embeddings,
+            _earlier(plan, network),
+            config,
+            n_forecast=network.model.config.forecast_dimensions,
+            progress=progress,
+        )
     with bar("Finding segments") as progress:
         segmentation = fit_segments(
             embeddings,
             SequenceReader(plan.store, network.model.vocabulary),
             plan.users,
             as_of=plan.as_of,
-            network=network.model,
-            config=config,
+            choice=choice,
+            seed=config.seed,
             progress=progress,
         )
     validity = _validate(plan, segmentation, bar)
     model = AudienceModel(
         network.model,
-        segmentation.projection,
+        segmentation.choice.projection,
         segmentation.assigner,
         segmentation.segments,
         training={
@@ -153,6 +162,19 @@ def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
     with atomic_file(path) as temporary, temporary.open("wb") as opened:
         np.save(opened, embeddings)
     return embeddings
+
+
+def _earlier(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
+    """Users as they were at the last inner cut, and what they did after it."""
+    if not network.histories.window_days:
+        return None
+    cut = int(network.histories.cuts.max())
+    starts = np.asarray(plan.store.offsets)[plan.users]
+    users = plan.users[history_ends(plan.store, plan.users, cut) > starts]
+    embeddings = embed_users(network.model, plan.store, users, as_of=cut)
+    return inner_slice(
+        plan.store, users, embeddings, cut=cut, end=plan.as_of, seed=plan.request.config.seed
+    )
 
 
 def _validate(plan: TrainPlan, segmentation: Segmentation, bar: Bar) -> ValidityReport | None:

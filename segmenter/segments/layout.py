@@ -21,6 +21,9 @@ from segmenter.segments.neighbors import NearestReferences
 NEGATIVE_SAMPLES = 5
 """UMAP's own default; the layout functions take it without one."""
 
+MAP_MIN_DIST = 0.1
+MIN_MAP_USERS = 16
+
 HARMLESS_WARNINGS = (
     ("Tensorflow not installed", ImportWarning),
     ("Graph is not fully connected", UserWarning),
@@ -137,6 +140,38 @@ def lay_out(
             parallel=False,
         )
     return np.asarray(coordinates, dtype=np.float32)
+
+
+def user_map(space: np.ndarray, *, n_neighbors: int, seed: int) -> np.ndarray:
+    """A map of users for the eye: UMAP's plane, or the principal plane of very few users.
+
+    Parameters
+    ----------
+    space
+        float32 [n, d].
+    n_neighbors
+        Neighbours that stay together, the user included.
+    seed
+        The same seed gives the same map.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n, 2].
+    """
+    if len(space) < MIN_MAP_USERS or not np.ptp(space, axis=0).any():
+        return _principal_plane(space)
+    graph = neighbor_graph(space, min(n_neighbors, len(space) - 1))
+    return lay_out(space, graph, n_dimensions=2, min_dist=MAP_MIN_DIST, seed=seed)
+
+
+def _principal_plane(space: np.ndarray) -> np.ndarray:
+    """The first two principal components of a few users, float32 [n, 2]."""
+    left, values, _ = np.linalg.svd(space - space.mean(axis=0), full_matrices=False)
+    plane = np.zeros((len(space), 2), dtype=np.float32)
+    width = min(2, len(values))
+    plane[:, :width] = left[:, :width] * values[:width]
+    return plane
 
 
 @contextmanager
