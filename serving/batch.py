@@ -18,7 +18,7 @@ from segmenter.assignment_table import assignment_table
 from segmenter.audience_model import AudienceModel
 from segmenter.clock import iso
 from segmenter.errors import ConfigError, OutputError
-from segmenter.events.store import EventStore
+from segmenter.events.store import USERS, EventStore
 from segmenter.files import atomic_file, digest_of_file, digest_of_json
 from segmenter.registry import ResolvedModel
 from segmenter.terminal import ProgressCallback
@@ -93,12 +93,16 @@ class _Job:
     """One scoring run: what is read, with what, as of when, and where it goes."""
 
     store: EventStore
-    user_ids: pl.Series
     model: AudienceModel
     label: str
     as_of: int
     folder: ShardFolder
     progress: ProgressCallback | None
+
+    def user_ids(self, start: int, n_users: int) -> pl.Series:
+        """Ids of consecutive users, read from the store without the others."""
+        ids = pl.scan_ipc(self.store.path / USERS).slice(start, n_users).collect()
+        return ids.to_series().alias("user_id")
 
     def tell(self, n_done: int) -> None:
         """Report progress in users."""
@@ -170,9 +174,11 @@ def score(
     }
     with ShardFolder(out, identity=digest_of_json({"format": FORMAT_VERSION} | inputs)) as folder:
         if folder.manifest is not None:
+            if progress is not None:
+                progress(opened.n_users, opened.n_users)
             return _report(out, folder.manifest, n_reused=len(folder.manifest["shards"]))
         loaded = AudienceModel.load(model.folder)
-        job = _Job(opened, opened.user_ids(), loaded, model.label, moment, folder, progress)
+        job = _Job(opened, loaded, model.label, moment, folder, progress)
         records, n_reused = _finish_shards(job, shard_users)
         manifest = inputs | _totals(loaded, records)
         folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": _now()})
@@ -203,7 +209,7 @@ def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
     embeddings = job.model.embed(
         job.store, users[active], as_of=job.as_of, progress=lambda done, _: job.tell(start + done)
     )
-    user_ids = job.user_ids.slice(start, len(users)).rename("user_id")
+    user_ids = job.user_ids(start, len(users))
     assigned = assignment_table(job.model, user_ids, embeddings, active=active)
     vectors = pl.Series("embedding", embeddings, dtype=pl.Array(pl.Float32, embeddings.shape[1]))
     stamps = {

@@ -11,12 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from segmenter.assignment_table import ASSIGNMENT_COLUMNS, assignment_table
 from segmenter.audience_model import AudienceModel
 from segmenter.autoencoder.config import DAY_US
 from segmenter.bundle import read_bundle, write_bundle
 from segmenter.errors import BundleError
 from segmenter.events.batches import SequenceReader
 from segmenter.events.vocabulary import OTHER
+from segmenter.segments.assignment import VoteAssigner
 from tests.models import N_USERS, World, lists_of, make_store
 
 SAME = {"rtol": 0, "atol": 1e-5}
@@ -193,6 +195,20 @@ def test_nobody_has_no_vectors(world):
     nobody = world.model.embed(world.store, np.arange(0), as_of=world.store.newest)
     assert nobody.shape == (0, world.model.embedding_dim)
     assert len(world.model.assign(nobody).segment_id) == 0
+
+
+def test_of_a_single_segment_there_is_no_second_best(world, embeddings):
+    (one, *_) = world.model.segments
+    space = world.model.projection(embeddings)
+    assigner = VoteAssigner(space[:20], np.full(20, one.id, dtype=np.int32))
+    alone = replace(world.model, assigner=assigner, segments=(one,))
+    active = np.arange(N_USERS) % 3 > 0
+    table = assignment_table(alone, world.store.user_ids(), embeddings[active], active=active)
+    assert table.columns == list(ASSIGNMENT_COLUMNS)
+    assert table["second_segment_id"].null_count() == N_USERS
+    assert table["segment_id"].is_not_null().to_list() == active.tolist()
+    assert table["segment_name"].drop_nulls().unique().to_list() == [one.name]
+    assert table["user_id"].to_list() == world.store.user_ids().to_list()
 
 
 def test_progress_rises_to_everybody(world):

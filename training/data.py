@@ -30,6 +30,10 @@ POOL_BATCHES = 64
 """Batches that are filled by length together: little padding, yet a different mix each pass."""
 
 
+MAX_PADDING = 0.1
+"""Share of a pass's recurrent steps that may carry no event."""
+
+
 @dataclass(frozen=True)
 class Histories:
     """Histories to learn from, as positions in the store.
@@ -193,7 +197,7 @@ def choose_cuts(oldest: int, as_of: int, config: TrainConfig) -> tuple[list[int]
         return [as_of], 0
     last = as_of - window
     first = min(oldest + int(span * FIRST_CUT_SHARE), last)
-    return sorted({int(cut) for cut in np.linspace(first, last, config.n_cuts)}), window
+    return sorted({int(cut) for cut in np.linspace(last, first, config.n_cuts)}), window
 
 
 @dataclass(frozen=True)
@@ -246,17 +250,19 @@ class HistoryBatches:
         self, chosen: np.ndarray, sizes: BatchSizes, seed: tuple[int, int] | None
     ) -> list[np.ndarray]:
         """Shuffle, sort each pool of batches by length, cut, and shuffle the batches."""
-        length = self.histories.ends - self.histories.starts
+        lengths = self.histories.ends - self.histories.starts
         generator = None if seed is None else np.random.default_rng(seed)
         order = chosen if generator is None else generator.permutation(chosen)
         pool = len(order) if generator is None else sizes.users * POOL_BATCHES
         batches = []
         for start in range(0, len(order), max(pool, 1)):
             rows = order[start : start + pool]
-            read = np.minimum(length[rows], sizes.sequence_events)
-            rows = rows[np.argsort(read, kind="stable")]
-            runs = split_by_budget(length[rows], sizes.events, sizes.users)
-            batches += [rows[run] for run in runs]
+            rows = rows[np.argsort(self._read(rows), kind="stable")]
+            runs = split_by_budget(lengths[rows], sizes.events, sizes.users)
+            parts = [rows[run] for run in runs]
+            if self._padding(parts) > MAX_PADDING:
+                parts = [part for run in parts for part in self._split_by_padding(run)]
+            batches += parts
         if generator is not None:
             generator.shuffle(batches)
         return batches
@@ -279,7 +285,26 @@ class HistoryBatches:
 
     def padding_share(self) -> float:
         """Share of the recurrent layer's steps that carry no event, in [0, 1]."""
-        plan = self.histories
-        lengths = np.minimum(plan.ends - plan.starts, self.sizes.sequence_events)
-        steps = sum(int(lengths[rows].max()) * len(rows) for rows in self._plan)
-        return 1 - sum(int(lengths[rows].sum()) for rows in self._plan) / max(steps, 1)
+        return self._padding(self._plan)
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Events of some histories that the recurrent layer reads, int64."""
+        lengths = self.histories.ends[rows] - self.histories.starts[rows]
+        return np.minimum(lengths, self.sizes.sequence_events)
+
+    def _padding(self, batches: list[np.ndarray]) -> float:
+        steps = sum(int(self._read(rows).max()) * len(rows) for rows in batches)
+        return 1 - sum(int(self._read(rows).sum()) for rows in batches) / max(steps, 1)
+
+    def _split_by_padding(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Cut histories of ascending length into the fewest runs without much padding."""
+        read, runs, start = self._read(rows), [], 0
+        total = np.concatenate([[0], np.cumsum(read)])
+        while start < len(rows):
+            stops = np.arange(start + 1, len(rows) + 1)
+            padded = read[stops - 1] * (stops - start)
+            fits = total[stops] - total[start] >= (1 - MAX_PADDING) * padded
+            stop = int(stops[fits].max())  # a history alone has no padding
+            runs.append(rows[start:stop])
+            start = stop
+        return runs

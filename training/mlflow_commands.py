@@ -31,8 +31,10 @@ def ui(  # noqa: PLR0917 - a command's options are its parameters
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Serve MLflow's web page on this machine: runs, curves, models, versions. Ctrl-C ends it."""
-    from segmenter.errors import RegistryError  # noqa: PLC0415 - --help must be fast
-    from segmenter.mlflow_home import MLFLOW_ENVIRONMENT, MlflowHome  # noqa: PLC0415
+    from segmenter.mlflow_home import (  # noqa: PLC0415 - --help must be fast
+        MLFLOW_ENVIRONMENT,
+        MlflowHome,
+    )
     from training.mlflow_server import HOST, running_server, server_command  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
@@ -53,10 +55,12 @@ def ui(  # noqa: PLR0917 - a command's options are its parameters
             terminal.finish(result)
             sys.stdout.flush()  # a script that waits for the address must not wait for the end
             status = server.wait()
-        message = f"MLflow on {url} ended by itself with status {status}; start it again"
-        raise RegistryError(message)
     except KeyboardInterrupt:
         terminal.say("MLflow ended.")
+        return
+    # No error of ours any more: the one JSON object of the command is printed.
+    terminal.say(f"MLflow ended by itself with status {status}; start it again")
+    raise typer.Exit(1)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

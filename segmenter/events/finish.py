@@ -4,6 +4,7 @@ Every column is read once, a bounded number of events at a time, in store order,
 here depends on how the rows came in.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,7 @@ def finish_store(
     for name in empty:
         for file in (codes_file(name), numbers_file(name)):
             (folder / file).unlink(missing_ok=True)
-    times = np.memmap(folder / TIMES, dtype="<i8", mode="r")
-    bounds = [(part.min(), part.max()) for part in _parts(times)]
+    bounds = [(part.min(), part.max()) for _, part in _parts(folder / TIMES, "<i8")]
     files = _digests(folder)
     return {
         "format": FORMAT,
@@ -99,14 +99,20 @@ def _frequency_order(name: str, coding: Coding, counts: np.ndarray) -> pl.DataFr
 
 
 def _translate(path: Path, final: np.ndarray) -> None:
-    codes = np.memmap(path, dtype="<i4", mode="r+")
-    for part in _parts(codes):
-        part[:] = final[part]
-    codes.flush()
+    with path.open("r+b") as file:
+        for start, codes in _parts(path, final.dtype.str):
+            file.seek(start * final.itemsize)
+            final[codes].tofile(file)
 
 
-def _parts(column: np.ndarray) -> list[np.ndarray]:
-    return [column[at : at + CHUNK_EVENTS] for at in range(0, len(column), CHUNK_EVENTS)]
+def _parts(path: Path, dtype: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Place of the first value, and values, of consecutive parts of a column.
+
+    Read and not mapped: mapped pages count as memory of the process for as long as it has room.
+    """
+    size = np.dtype(dtype).itemsize
+    for start in range(0, path.stat().st_size // size, CHUNK_EVENTS):
+        yield start, np.fromfile(path, dtype=dtype, count=CHUNK_EVENTS, offset=start * size)
 
 
 def _write_vocabulary(path: Path, frame: pl.DataFrame) -> None:
@@ -122,10 +128,12 @@ def _summary(path: Path) -> dict[str, Any]:
     Moments of parts are joined as by T. F. Chan, G. H. Golub and R. J. LeVeque, Updating Formulae
     and a Pairwise Algorithm for Computing Sample Variances, 1979, equation 2.1.
     """
-    column = np.memmap(path, dtype="<f8", mode="r")
+    step = max(1, path.stat().st_size // 8 // SAMPLE_EVENTS)
+    samples = []
     count, mean, squares = 0, 0.0, 0.0
     low, high = np.inf, -np.inf
-    for part in _parts(column):
+    for start, part in _parts(path, "<f8"):
+        samples.append(part[-start % step :: step].copy())
         values = part[~np.isnan(part)]
         if len(values):
             shift = float(values.mean()) - mean
@@ -137,7 +145,7 @@ def _summary(path: Path) -> dict[str, Any]:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not count:
         return {"count": 0}
-    sample = column[:: max(1, len(column) // SAMPLE_EVENTS)]
+    sample = np.concatenate(samples)
     sample = sample[~np.isnan(sample)]
     quantiles = np.quantile(sample, QUANTILES) if len(sample) else []
     return {

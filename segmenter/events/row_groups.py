@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS_PER_GROUP = 65_536
-PARQUET = {"compression": "zstd", "use_dictionary": False}
+PARQUET = {"compression": "zstd"}
 
 
 class TableWriter:

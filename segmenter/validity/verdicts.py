@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from segmenter.clock import iso
+from segmenter.events.store import EventStore
 from segmenter.validity.lift import Interval
 from segmenter.validity.rows import (
     ActivityShare,
@@ -26,12 +27,7 @@ def data_notes(trial: Trial, *, n_users: int) -> list[str]:
         notes.append(f"Only {n_users:,} users: intervals are wide, and differences uncertain.")
     if n_judged < n_users:
         notes.append(f"Judged on {n_judged:,} of {n_users:,} users, drawn at random.")
-    if len(store.vocabulary("event")) == 1:
-        what = {"item", "category"} & set(store.categorical)
-        of_what = f"what is known of the {min(what)}" if what else "when and how much"
-        notes.append(
-            f"One event type only: segments can differ in {of_what}, not in what is done."
-        )
+    notes += _few_types(store)
     if _past_span(trial) < DAY_US:
         notes.append("All events before the cut lie within a day: recency and rhythm say nothing.")
     if store.newest < cut:
@@ -41,6 +37,17 @@ def data_notes(trial: Trial, *, n_users: int) -> list[str]:
     if "currency" in store.categorical and (n_currencies := len(store.vocabulary("currency"))) > 1:
         notes.append(f"Amounts in {n_currencies} currencies are added as they are.")
     return notes
+
+
+def _few_types(store: EventStore) -> list[str]:
+    """A sentence where a log hardly tells what users do."""
+    n_types = len(store.vocabulary("event"))
+    about = {"item", "category"} & set(store.categorical)
+    if n_types > (1 if about else 2):
+        return []
+    told = f"the {min(about)}" if about else "when and how much"
+    said = "One event type" if n_types == 1 else "Two event types"
+    return [f"{said} only: segments can differ in {told}, hardly in what is done."]
 
 
 def _past_span(trial: Trial) -> int:

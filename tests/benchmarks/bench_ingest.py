@@ -2,7 +2,7 @@
 
 Run from the root of the repository, by ``python -m tests.benchmarks ingest`` or with other sizes::
 
-    python -m tests.benchmarks.bench_ingest --events 5000000 20000000 --scratch /tmp/ingest
+    python -m tests.benchmarks.bench_ingest --millions 5 20 --scratch /tmp/ingest
 
 It makes a synthetic log (a million heavy-tailed users, six columns, in time order, in files of a
 million rows) and ingests its first 5 and its whole 20 million rows; then the real log OULAD where
@@ -21,10 +21,11 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
+from segmenter.files import atomic_file
 from tests.benchmarks.__main__ import show
 from tests.benchmarks.measure import ROOT, Cost, cost_of
 
-SIZES = (5_000_000, 20_000_000)
+MILLIONS = (5, 20)
 FILE_EVENTS = 1_000_000
 N_USERS, N_ITEMS, N_CATEGORIES = 1_000_000, 50_000, 200
 TYPES = ("view", "search", "cart", "purchase", "wish", "return")
@@ -41,27 +42,27 @@ offsets = log["user_id"].rle_id().unique_counts().cum_sum()
 """
 
 
-def write_log(folder: Path, n_events: int) -> list[Path]:
+def write_log(folder: Path, n_files: int) -> list[Path]:
     """Write a log in time order, a million events to a file; files that are there are kept."""
-    paths = []
-    for start in range(0, n_events, FILE_EVENTS):
-        path = folder / f"{start // FILE_EVENTS:04d}.parquet"
-        size = min(FILE_EVENTS, n_events - start)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{number:04d}.parquet" for number in range(n_files)]
+    for number, path in enumerate(paths):
         if not path.exists():
-            _events(start, size, SPAN_US / max(SIZES)).write_parquet(path)
-        paths.append(path)
+            with atomic_file(path) as temporary:
+                _events(number).write_parquet(temporary)
     return paths
 
 
-def _events(start: int, size: int, gap_us: float) -> pl.DataFrame:
-    """Events number `start` and following, `gap_us` apart on average."""
-    generator = np.random.default_rng([1, start])
+def _events(number: int) -> pl.DataFrame:
+    """The million events of one file."""
+    size, gap_us = FILE_EVENTS, SPAN_US / (max(MILLIONS) * FILE_EVENTS)
+    generator = np.random.default_rng([1, number])
     # The share of the first k of n users is (k / n) ** (1 / 3): one event in a hundred is of one
     # user, and the last user has a third of the mean.
     user = (N_USERS * generator.random(size) ** 3).astype(np.int64)
     item = (N_ITEMS * generator.random(size) ** 3).astype(np.int64)
     kind = generator.choice(len(TYPES), size, p=SHARES)
-    times = START_US + (start + np.sort(generator.random(size)) * size) * gap_us
+    times = START_US + (number + np.sort(generator.random(size))) * size * gap_us
     value = pl.Series(np.round(generator.lognormal(3, 1, size), 2))
     return pl.DataFrame(
         {
@@ -88,16 +89,14 @@ def _row(log: str, n_events: int, cost: Cost) -> dict[str, Any]:
     }
 
 
-def synthetic_rows(sizes: Sequence[int], folder: Path) -> list[dict[str, Any]]:
+def synthetic_rows(millions: Sequence[int], folder: Path) -> list[dict[str, Any]]:
     """Ingest prefixes of the synthetic log."""
-    (folder / "log").mkdir(parents=True, exist_ok=True)
-    files = [str(path) for path in write_log(folder / "log", max(sizes))]
+    files = [str(path) for path in write_log(folder / "log", max(millions))]
     rows = []
-    for size in sorted(sizes):
-        wanted = files[: -(-size // FILE_EVENTS)]
+    for n_files in sorted(millions):
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            cost = cost_of(INGEST, f"{place}/store", *wanted, setup=INGEST_SETUP)
-        rows.append(_row("synthetic", size, cost))
+            cost = cost_of(INGEST, f"{place}/store", *files[:n_files], setup=INGEST_SETUP)
+        rows.append(_row("synthetic", n_files * FILE_EVENTS, cost))
     return rows
 
 
@@ -122,18 +121,18 @@ def oulad_rows() -> list[dict[str, Any]]:
     return [_row(name, n_events, cost) for name, cost in medians.items()]
 
 
-def run(sizes: Sequence[int] = SIZES, scratch: Path | None = None) -> dict[str, Any]:
-    """Measure the sizes of the synthetic log, and the real log where it is there.
+def run(millions: Sequence[int] = MILLIONS, scratch: Path | None = None) -> dict[str, Any]:
+    """Measure prefixes of the synthetic log, and the real log where it is there.
 
     Parameters
     ----------
-    sizes
-        Events, up to 20 million in all.
+    millions
+        Events of each prefix.
     scratch
         Folder where the log is kept for another time; None makes one and removes it.
     """
     with tempfile.TemporaryDirectory(prefix="bench_ingest_") as made:
-        rows = synthetic_rows(sizes, scratch or Path(made))
+        rows = synthetic_rows(millions, scratch or Path(made))
     small, large = rows[0], rows[-1]
     growth = large["peak MiB"] / small["peak MiB"] - 1
     if OULAD.exists():
@@ -148,11 +147,11 @@ def run(sizes: Sequence[int] = SIZES, scratch: Path | None = None) -> dict[str, 
 def main() -> None:
     """Measure the sizes that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--millions", type=int, nargs="+", default=MILLIONS, help="events")
     parser.add_argument("--scratch", type=Path, help="folder in which the log is kept")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    result = run(arguments.events, arguments.scratch)
+    result = run(arguments.millions, arguments.scratch)
     show("ingest", result, Console(highlight=False))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

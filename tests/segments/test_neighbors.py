@@ -148,6 +148,13 @@ def test_nobody_asked_is_nobody_answered() -> None:
     assert indices.shape == distances.shape == (0, 4)
 
 
+def test_a_user_out_of_all_proportion_has_neighbors_too() -> None:
+    """Its products overflow to NaN, which sorts behind the padding of the last group."""
+    users = cloud("round", (251, 4), seed=5) * 20
+    far = np.array([[1, -1, 1, -1], [1e-3, 2, 3, -1]], dtype=np.float32) * np.float32(1e38)
+    assert_nearest(users, far, 5)
+
+
 class CountingReferences(NearestReferences):
     """Counts the differences that are taken in double precision."""
 

@@ -114,6 +114,8 @@ def test_the_order_of_users_changes_neither_axes_nor_signs(
     one, other = fit_projection(embeddings, **sizes), fit_projection(shuffled, **sizes)
     np.testing.assert_allclose(one.offset, other.offset, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(one.matrix, other.matrix, rtol=1e-3, atol=1e-4)
+    axes = one.matrix[N_FORECAST:, N_FORECAST:]
+    assert (axes.max(axis=0) == np.abs(axes).max(axis=0)).all()
 
 
 @settings(max_examples=40, deadline=None)

@@ -272,6 +272,9 @@ def test_progress_rises_to_everybody(run, tmp_path):
     run(tmp_path, progress=lambda *step: told.append(step))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (N_USERS, N_USERS)
+    told.clear()
+    run(tmp_path, progress=lambda *step: told.append(step))
+    assert told == [(N_USERS, N_USERS)]
 
 
 def test_memory_grows_with_the_shard_and_not_with_the_store(run, tmp_path):
@@ -289,7 +292,7 @@ def test_memory_grows_with_the_shard_and_not_with_the_store(run, tmp_path):
 
     peak(quarter, 100)  # what is imported and compiled once counts for neither
     assert peak(store, 100) < 1.2 * peak(quarter, 99)
-    assert peak(store, 800) > 2 * peak(store, 101)
+    assert peak(store, 800) > 1.3 * peak(store, 101)
 
 
 def test_what_is_no_store_or_no_bundle_is_refused_and_leaves_nothing(run, own_home, tmp_path):

@@ -186,11 +186,7 @@ def test_a_registration_that_ends_late_does_not_displace_a_newer_challenger(
     mlflow_home, world, tmp_path
 ):
     first = Tracker.start(mlflow_home, "shoppers")
-    calls = CutHome(fresh(mlflow_home.path, tmp_path / "count").path)
-    register(
-        on(Tracker.start(MlflowHome(calls.path), "shoppers"), calls), world.bundle, "shoppers"
-    )
-    at = calls.calls.index("create_model_version") + 1
+    at = 1 + calls_of_a_registration(mlflow_home, world, tmp_path).index("create_model_version")
     with pytest.raises(RegistryError):
         register(on(first, CutHome(mlflow_home.path, at=at)), world.bundle, "shoppers")
     second = register(Tracker.start(mlflow_home, "shoppers"), world.bundle, "shoppers")

@@ -6,9 +6,11 @@ import pytest
 
 from segmenter.errors import FitError, StoreError
 from segmenter.events.vocabulary import fit_vocabulary
+from segmenter.validity.activity import activity_before
 from segmenter.validity.baselines import kmeans_cells, rfm_cells
 from segmenter.validity.features import plain_features
 from segmenter.validity.guard import PastStore, check_blind
+from segmenter.validity.trial import Trial, clusterings, features, rules
 from segmenter.validity.window import windows
 from tests.validity.reference import DAY_US, START_US, before, events_of, store_of
 
@@ -90,6 +92,17 @@ def test_a_baseline_that_reads_ninety_days_more_is_caught(*, store, seen, cut, w
             until=cut,
             what=what,
         )
+
+
+def test_every_row_that_a_validation_makes_is_blind_to_what_comes_after_the_cut(store, seen, cut):
+    def build(given):
+        trial = Trial(given, seen, seen % 5, cut, cut + DAY_US)
+        made = [*rules(trial, None), *clusterings(trial, features(trial))]
+        assert [one.name for one in made] == ["RFM 3x3x3", "RFM 5x5x5", "KMeans"]
+        bands = activity_before(given, seen, until=cut).bands
+        return np.stack([*(one.labels for one in made), bands])
+
+    check_blind(build, store, until=cut, what="a baseline")
 
 
 def test_one_event_of_one_user_after_the_cut_is_enough_to_be_caught(make_store):

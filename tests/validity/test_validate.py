@@ -288,6 +288,27 @@ def test_one_event_type_and_no_values_are_judged_on_activity(make_store):
     assert any(note.startswith("One event type only") for note in report.notes)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "items", "note"),
+    [
+        (("visit",), False, "One event type only: segments can differ in when and how much"),
+        (("visit", "buy"), False, "Two event types only: segments can differ in when and how"),
+        (("visit",), True, "One event type only: segments can differ in the item"),
+        (("visit", "buy"), True, None),
+        (("visit", "buy", "return"), False, None),
+    ],
+)
+def test_a_log_that_hardly_tells_what_users_do_is_pointed_out(*, kinds, items, note, make_store):
+    rows = [(f"u{user}", kinds[user % len(kinds)], user % 7) for user in range(100)]
+    events = events_of(rows)
+    if items:
+        events = events.with_columns(pl.format("item {}", pl.int_range(pl.len())).alias("item"))
+    store, users = make_store(events), np.arange(100)
+    report = validate(store, users=users, labels=users % 2, cut=START_US + 5 * DAY_US)
+    found = [one for one in report.notes if "event type" in one]
+    assert [one[: len(note or "")] for one in found] == ([note] if note else [])
+
+
 def test_a_log_of_one_day_is_called_one(make_store):
     rows = [
         (f"u{user}", "view", user % 90 / 100 + later) for user in range(90) for later in (0, 5)

@@ -154,13 +154,18 @@ def report_of(*ahead_of_rule, ahead_of_model=0.0, ahead_of_nothing=0.3):
     return ValidityReport(0, 1, 500, outcomes, rows)
 
 
+NOTHING = "ahead of no rule and of no untrained model on any outcome"
+
+
 @pytest.mark.parametrize(
     ("report", "reasons"),
     [
         (report_of(0.1), []),
         (report_of(0.0, 0.1), []),
         (report_of(0.0, ahead_of_model=0.1), []),
-        (report_of(0.0, 0.0), ["ahead of no rule and of no untrained model on any outcome"]),
+        (report_of(0.015, 0.01, ahead_of_model=0.01), [NOTHING]),
+        (report_of(-0.015, 0.1), []),
+        (report_of(0.0, 0.0), [NOTHING]),
         (report_of(-0.1, 0.1), ["behind RFM 3x3x3 on Later spend R2"]),
         (report_of(0.1, -0.1), []),
         (report_of(0.1, ahead_of_nothing=-0.1), ["behind No segments on Later spend R2"]),

@@ -55,7 +55,7 @@ def lift_ticks(report: ValidityReport) -> list[tuple[float, str]]:
     """Places in percents and labels of the scale of lifts: both ends and the middle."""
     scale = _scale(report)
     most = round(2**scale.high)
-    labels = ((scale.low, f"1/{most}"), (0.0, "all users"), (scale.high, f"{most}{TIMES}"))
+    labels = ((scale.low, f"1/{most}"), (0.0, f"1{TIMES}"), (scale.high, f"{most}{TIMES}"))
     return [(scale.at(end), label) for end, label in labels]
 
 
@@ -114,7 +114,9 @@ def _view(lift: Lift, made: Interval, outcome: OutcomeSummary, *, scale: Scale) 
 
 
 def _times(lift: float) -> str:
-    return f"{lift:.1f}" if lift < 10 else f"{lift:,.0f}"
+    """A lift with as many decimals as tell a little from nothing."""
+    decimals = 0 if lift == 0 or lift >= 10 else 1 if lift >= 0.095 else 2
+    return f"{lift:,.{decimals}f}"
 
 
 def _doublings(lift: float) -> float:

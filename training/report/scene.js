@@ -62,6 +62,10 @@ function drawDots(focus) {
     }
   }
   pen.globalAlpha = 1;
+}
+
+function drawRings() {
+  const radius = dotRadius();
   for (const i of chosen.user < 0 ? chosen.users : [...chosen.users, chosen.user]) {
     pen.strokeStyle = colours.ink;
     pen.lineWidth = 2;
@@ -84,6 +88,7 @@ function drawNow() {
   const focus = inFocus();
   drawDots(focus);
   drawLabels(focus);
+  drawRings();
 }
 
 // Zoom about a point of the canvas; never so far out that the map leaves its frame.
