@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from segmenter.autoencoder.decoder import GAP
 from segmenter.autoencoder.event_encoder import gaps_in_seconds
@@ -122,3 +123,25 @@ def _number_classes(
         for name in numeric:
             collected[name].append(batch.numbers[name].numpy()[::step])
     return {name: fit_number_classes(np.concatenate(parts)) for name, parts in collected.items()}
+
+
+def untrained(model: SequenceAutoencoder, *, seed: int) -> SequenceAutoencoder:
+    """A network like another one before any gradient step: same buffers, fresh weights.
+
+    Parameters
+    ----------
+    model
+        A fitted network.
+    seed
+        Of the weights.
+
+    Returns
+    -------
+    SequenceAutoencoder
+        In evaluation mode; the floor that training must beat.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        twin = SequenceAutoencoder.from_description(model.description())
+    twin.load_state_dict(dict(model.named_buffers()), strict=False)
+    return twin.eval()

@@ -23,6 +23,8 @@ from segmenter.registry import (
 )
 from training.tracking import Tracker, as_registry_error
 
+VALIDITY_TAG = "validity"
+"""Tag that says how the segments stand to what needs no training."""
 REGISTERED_TAG = "registered_at"
 """Tag set last: a version without it was being registered when the process died."""
 
@@ -76,11 +78,12 @@ def register(
     *,
     tags: Mapping[str, str] | None = None,
     description: str = "",
+    may_lead: bool = True,
 ) -> RegisteredVersion:
     """Log a bundle as an MLflow model of a run and register it as a version.
 
-    The new version becomes `challenger`; it becomes `champion` too when the model has none. The
-    same bundle of the same run is registered once: a second call, also after a kill at any point,
+    The new version becomes `challenger`; it becomes `champion` too when the model has none and
+    the version may lead. The same bundle of the same run is registered once: a second call, also after a kill at any point,
     answers with the version that exists and moves no alias of a finished registration.
 
     Parameters
@@ -95,6 +98,8 @@ def register(
         Further tags of the version, such as digests of the data and of the configuration.
     description
         Markdown shown with the version.
+    may_lead
+        Whether the version may become champion without a person's word.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def register(
             version = _new_version(job, _logged_model(job, bundle), details)
         if REGISTERED_TAG not in version.tags:
             _link(job, version)
-            _set_aliases(job, int(version.version))
+            _set_aliases(job, int(version.version), may_lead=may_lead)
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now)
         number = int(version.version)
@@ -180,7 +185,7 @@ def _link(job: _Registration, version: Any) -> None:  # noqa: ANN401 - mlflow's 
         job.client.set_logged_model_tags(model_id, {LINKS_TAG: json.dumps([*links, link])})
 
 
-def _set_aliases(job: _Registration, version: int) -> None:
+def _set_aliases(job: _Registration, version: int, *, may_lead: bool) -> None:
     """The new version challenges; without a champion there is nothing to challenge.
 
     A version whose registration was cut short and ends late does not displace a newer challenger.
@@ -188,7 +193,7 @@ def _set_aliases(job: _Registration, version: int) -> None:
     aliases = job.client.get_registered_model(job.name).aliases
     if int(aliases.get(CHALLENGER, 0)) < version:
         job.client.set_registered_model_alias(job.name, CHALLENGER, version)
-    if CHAMPION not in aliases:
+    if may_lead and CHAMPION not in aliases:
         job.client.set_registered_model_alias(job.name, CHAMPION, version)
 
 

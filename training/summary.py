@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,7 @@ def build_report(
         user_map=_user_map(plan, segmentation),
         curves=network.curves,
         validity=None if validity is None else validity.to_json(),
+        levels=tuple(asdict(level) for level in segmentation.choice.levels),
         figures=fit_figures(network, segmentation),
         provenance={
             "events": str(plan.store.path.name),

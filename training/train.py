@@ -24,8 +24,9 @@ from segmenter.validity.validate import ValiditySettings, validate
 from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork, fit_network
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan, read_attributes
-from training.registration import RegisteredVersion, register
-from training.report.data import ReportData
+from training.prepare import untrained
+from training.registration import VALIDITY_TAG, RegisteredVersion, register
+from training.report.data import BELOW_FLOOR, ReportData
 from training.report.page import render
 from training.segmentation import Segmentation, fit_segments
 from training.selection import InnerSlice, choose_level, inner_slice
@@ -131,7 +132,7 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
             seed=config.seed,
             progress=progress,
         )
-    validity = _validate(plan, segmentation, bar)
+    validity = _validate(plan, network, segmentation, embeddings=embeddings, bar=bar)
     model = AudienceModel(
         network.model,
         segmentation.choice.projection,
@@ -177,19 +178,31 @@ def _earlier(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
     )
 
 
-def _validate(plan: TrainPlan, segmentation: Segmentation, bar: Bar) -> ValidityReport | None:
+def _validate(
+    plan: TrainPlan,
+    network: FittedNetwork,
+    segmentation: Segmentation,
+    *,
+    embeddings: np.ndarray,
+    bar: Bar,
+) -> ValidityReport | None:
     """Hold the segments against what users did after the training period, if it is known."""
     if plan.store.newest <= plan.as_of:
         return None
-    attributes = plan.request.attributes
+    attributes, seed = plan.request.attributes, plan.request.config.seed
     with bar("Checking against later behaviour") as progress:
+        random = embed_users(
+            untrained(network.model, seed=seed), plan.store, plan.users, as_of=plan.as_of
+        )
         return validate(
             plan.store,
             users=plan.users,
             labels=segmentation.assignment.segment_id,
             cut=plan.as_of + 1,
             attributes=None if attributes is None else read_attributes(attributes),
-            settings=ValiditySettings(seed=plan.request.config.seed),
+            embeddings=embeddings,
+            random_embeddings=random,
+            settings=ValiditySettings(seed=seed),
             progress=progress,
         )
 
@@ -210,8 +223,10 @@ def _publish(
             "store.digest": plan.store.digest,
             "config.digest": digest_of_json(config.to_json()),
             "as_of": iso(plan.as_of),
+            VALIDITY_TAG: data.standing,
         },
         description=data.headline(),
+        may_lead=data.standing != BELOW_FLOOR,
     )
     data = data.with_version(version.version)
     if log:

@@ -15,9 +15,9 @@ from segmenter.segments.prototypes import squared_distances
 NO_SEGMENT = -1
 """Stands for "there is none" in second segments."""
 SHARPNESS = 4.0
-"""Power of the ratio of squared distances in the membership (fuzzifier 1.25): of 2 to 8 the one
-whose strength is nearest to the share of users who keep their segment when segments are made from
-a half of the users (Brier score .065 on shoppers and .055 on students; at .65 stay 64 and 64 %)."""
+"""Power of the ratio of squared distances in the membership (fuzzifier 1.25). Of 2 to 8 its
+strength is nearest to the share of users who keep their segment when segments are made from half
+of the users: Brier score .065 on shoppers and .055 on students; of those at .65, 64 % stay."""
 NOVELTY_PERCENTILE = 95.0
 """Users farther out than this share of their own segment's users begin to count as novel."""
 SPREAD_FLOOR = 1e-4

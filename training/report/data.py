@@ -9,6 +9,7 @@ from segmenter.validity.validity_report import ValidityReport
 
 NOT_IN_A_METRIC = re.compile(r"[^\w .:/-]")
 """Characters that MLflow refuses in the name of a metric."""
+BELOW_FLOOR, ABOVE_FLOOR, NOT_JUDGED = "below_floor", "above_floor", "not_judged"
 MAP_SIDE = 10_000
 """Map coordinates are whole numbers from 0 to this."""
 
@@ -93,6 +94,8 @@ class ReportData:
         Stage, then metric, to one value per pass.
     validity
         Plain form of a `ValidityReport`, or None where there is no later behaviour.
+    levels
+        Plain form of each `training.selection.Level` that was tried, the published one marked.
     figures
         Numbers of the fit: histories, padding share, seconds and the like.
     provenance
@@ -110,6 +113,7 @@ class ReportData:
     user_map: UserMap
     curves: dict[str, dict[str, list[float]]]
     validity: dict[str, Any] | None
+    levels: tuple[dict[str, Any], ...]
     figures: dict[str, float]
     provenance: dict[str, Any]
 
@@ -122,6 +126,14 @@ class ReportData:
     def validity_report(self) -> ValidityReport | None:
         """The validation, or None where there is no later behaviour."""
         return None if self.validity is None else ValidityReport.from_json(self.validity)
+
+    @property
+    def standing(self) -> str:
+        """How the segments stand to what needs no training: the tag ``validity`` of a version."""
+        report = self.validity_report
+        if report is None or not report.outcomes:
+            return NOT_JUDGED
+        return BELOW_FLOOR if report.below_floor else ABOVE_FLOOR
 
     def with_version(self, version: int | None) -> Self:
         """The same report of a model that was registered."""
@@ -174,6 +186,7 @@ class ReportData:
         }
         parts = {
             "segments": tuple(plain["segments"]),
+            "levels": tuple(plain["levels"]),
             "coverage": Coverage(**plain["coverage"]),
             "user_map": UserMap(**shown),
         }
