@@ -15,7 +15,7 @@ from segmenter.clock import iso
 from segmenter.events.ingest import ingest
 from segmenter.events.samples import planted_personas
 from segmenter.events.store import EventStore
-from segmenter.segments.assignment import NO_SEGMENT, VoteAssigner
+from segmenter.segments.assignment import PrototypeAssigner
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.projection import fit_projection
 from training.config import TrainConfig
@@ -86,26 +86,19 @@ def make_model(store: EventStore, *, seed: int = 0) -> AudienceModel:
         taste_components=4,
     )
     space = projection(embeddings)
-    labels = core_labels(space, seed=seed)
-    assigner = VoteAssigner.fit(space, labels, seed=seed)
+    means = KMeans(N_SEGMENTS, n_init=1, random_state=seed).fit(space)
+    assigner = PrototypeAssigner.fit(means.cluster_centers_, space)
+    segment_id = assigner.assign(space).segment_id
     facts = user_facts(prepared.reader, users, as_of=as_of)
     segments = describe_segments(
-        assigner.assign(space).segment_id,
+        segment_id,
         facts.presence,
         facts.tokens,
         levels=facts.levels,
-        core=np.bincount(labels[labels != NO_SEGMENT]),
+        core=np.bincount(segment_id),
     )
     training = {"as_of": iso(as_of), "as_of_us": as_of, "store_digest": store.digest}
     return AudienceModel(network, projection, assigner, segments, training)
-
-
-def core_labels(space: np.ndarray, *, seed: int) -> np.ndarray:
-    """Labels from 1 of the users near a centre of KMeans; `NO_SEGMENT` for those between."""
-    means = KMeans(N_SEGMENTS, n_init=1, random_state=seed).fit(space)
-    distances = means.transform(space).min(axis=1)
-    near = distances <= np.quantile(distances, 0.7)
-    return np.where(near, means.labels_ + 1, NO_SEGMENT).astype(np.int32)
 
 
 def make_world(folder: Path) -> World:

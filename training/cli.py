@@ -2,7 +2,14 @@
 
 import typer
 
-from training import demo_command, ingest_command, mlflow_commands, model_commands, train_command
+from training import (
+    demo_command,
+    ingest_command,
+    mlflow_commands,
+    model_commands,
+    train_command,
+    validate_command,
+)
 
 
 def register(app: typer.Typer, *, score_everybody: demo_command.ScoreEverybody) -> None:
@@ -15,6 +22,12 @@ def register(app: typer.Typer, *, score_everybody: demo_command.ScoreEverybody) 
     score_everybody
         Scoring, which the demonstration runs too and which lives in the serving room.
     """
-    for module in (ingest_command, train_command, model_commands, mlflow_commands):
+    for module in (
+        ingest_command,
+        train_command,
+        validate_command,
+        model_commands,
+        mlflow_commands,
+    ):
         module.register(app)
     demo_command.register(app, score_everybody=score_everybody)

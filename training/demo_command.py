@@ -61,6 +61,7 @@ def run_demo(
     from training.plan import TrainRequest, plan_training  # noqa: PLC0415
     from training.report.page import render  # noqa: PLC0415
     from training.train import train  # noqa: PLC0415
+    from training.user_tables import UserTables  # noqa: PLC0415
 
     store, scores, report = out / "store", out / "scores", out / "report.html"
     events, attributes = raw_files(out, terminal)
@@ -70,7 +71,7 @@ def run_demo(
         config=TrainConfig(name=MODEL_NAME),
         mlruns=mlruns,
         until=parse_time(COMPLETE_JOURNEY_CUT, option="--until"),
-        attributes=attributes,
+        tables=UserTables(attributes=attributes),
     )
     outcome = train(plan_training(request), terminal.progress)
     scored = score_everybody(

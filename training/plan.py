@@ -1,18 +1,18 @@
 """What a training job would do: a request resolved against its event store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from segmenter.clock import iso
-from segmenter.errors import ConfigError, FitError
+from segmenter.errors import FitError
 from segmenter.events.batches import history_ends
 from segmenter.events.store import EventStore
-from segmenter.files import digest_of_file, digest_of_json
+from segmenter.files import digest_of_json
 from segmenter.registry import check_model_name
 from training.config import TrainConfig
+from training.user_tables import UserTables
 
 BUNDLE, REPORT = "bundle", "report.html"
 FINISHED = "finished.json"
@@ -33,15 +33,15 @@ class TrainRequest:
         The MLflow home.
     until
         Only events before this time are learned from, microseconds; None takes all.
-    attributes
-        File with one row per user (CSV or Parquet), for demographic rules; or None.
+    tables
+        What is known of users beside their events.
     """
 
     store: Path
     config: TrainConfig
     mlruns: Path
     until: int | None = None
-    attributes: Path | None = None
+    tables: UserTables = field(default_factory=UserTables)
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,13 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     StoreError
         If the folder is no event store.
     ConfigError
-        If the file of attributes cannot be read, or the name is none for a model.
+        If a table of users cannot be read, or the name is none for a model.
     FitError
         If no event lies before ``until``.
     """
     check_model_name(request.config.name)
     store = EventStore.open(request.store)
-    if request.attributes is not None:
-        read_attributes(request.attributes)
+    request.tables.read()
     before = store.newest if request.until is None else request.until - 1
     starts = np.asarray(store.offsets[:-1])
     ends = history_ends(store, np.arange(store.n_users), before)
@@ -104,7 +103,7 @@ def plan_training(request: TrainRequest) -> TrainPlan:
         "store": store.digest,
         "until": request.until,
         "config": request.config.to_json(),
-        "attributes": request.attributes and digest_of_file(request.attributes),
+        "tables": request.tables.digests(),
     }
     return TrainPlan(
         request,
@@ -114,27 +113,3 @@ def plan_training(request: TrainRequest) -> TrainPlan:
         int((ends - starts).sum()),
         request.mlruns / "jobs" / digest_of_json(identity)[:16],
     )
-
-
-def read_attributes(path: Path) -> pl.DataFrame:
-    """Read a table of users: ``user_id`` as text and any attribute columns.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read or has no column ``user_id`` or ``user``.
-    """
-    try:
-        table = (
-            pl.read_parquet(path)
-            if path.suffix == ".parquet"
-            else pl.read_csv(path, infer_schema=False)
-        )
-    except (OSError, pl.exceptions.PolarsError) as error:
-        message = f"--attributes {path} cannot be read: {error}"
-        raise ConfigError(message) from error
-    user = next((name for name in ("user_id", "user") if name in table.columns), None)
-    if user is None:
-        message = f"--attributes {path} must have a column user_id; found {table.columns}"
-        raise ConfigError(message)
-    return table.rename({user: "user_id"}).with_columns(pl.col("user_id").cast(pl.String))

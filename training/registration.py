@@ -83,8 +83,9 @@ def register(
     """Log a bundle as an MLflow model of a run and register it as a version.
 
     The new version becomes `challenger`; it becomes `champion` too when the model has none and
-    the version may lead. The same bundle of the same run is registered once: a second call, also after a kill at any point,
-    answers with the version that exists and moves no alias of a finished registration.
+    the version may lead. The same bundle of the same run is registered once: a second call, also
+    after a kill at any point, answers with the version that exists and moves no alias of a
+    finished registration.
 
     Parameters
     ----------

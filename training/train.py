@@ -20,11 +20,10 @@ from segmenter.files import atomic_file, digest_of_json, write_json, write_text
 from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
-from segmenter.validity.validate import ValiditySettings, validate
 from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork, fit_network
-from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan, read_attributes
-from training.prepare import untrained
+from training.judging import Placement, judge
+from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
 from training.registration import VALIDITY_TAG, RegisteredVersion, register
 from training.report.data import BELOW_FLOOR, ReportData
 from training.report.page import render
@@ -187,22 +186,16 @@ def _validate(
     bar: Bar,
 ) -> ValidityReport | None:
     """Hold the segments against what users did after the training period, if it is known."""
-    if plan.store.newest <= plan.as_of:
+    request = plan.request
+    if plan.store.newest <= plan.as_of and request.tables.outcomes is None:
         return None
-    attributes, seed = plan.request.attributes, plan.request.config.seed
     with bar("Checking against later behaviour") as progress:
-        random = embed_users(
-            untrained(network.model, seed=seed), plan.store, plan.users, as_of=plan.as_of
-        )
-        return validate(
+        return judge(
             plan.store,
-            users=plan.users,
-            labels=segmentation.assignment.segment_id,
-            cut=plan.as_of + 1,
-            attributes=None if attributes is None else read_attributes(attributes),
-            embeddings=embeddings,
-            random_embeddings=random,
-            settings=ValiditySettings(seed=seed),
+            Placement(plan.users, segmentation.assignment.segment_id, embeddings, plan.as_of),
+            network.model,
+            tables=request.tables,
+            seed=request.config.seed,
             progress=progress,
         )
 

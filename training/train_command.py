@@ -32,7 +32,11 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of every random choice.")] = None,
     n_segments: Annotated[
-        int | None, typer.Option("--segments", help="Segments to publish.")
+        int | None,
+        typer.Option("--segments", help="Segments to publish; left out, chosen by the data."),
+    ] = None,
+    max_segments: Annotated[
+        int | None, typer.Option("--max-segments", help="Most segments to choose.")
     ] = None,
     until: Annotated[
         str | None,
@@ -54,15 +58,22 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from training.config import load_config  # noqa: PLC0415
     from training.plan import TrainRequest, plan_training  # noqa: PLC0415
     from training.train import train as run  # noqa: PLC0415
+    from training.user_tables import UserTables  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
+    flags = {
+        "name": name,
+        "seed": seed,
+        "n_segments": n_segments,
+        "max_segments": max_segments,
+    }
     plan = plan_training(
         TrainRequest(
             store=store,
-            config=load_config(config, name=name, seed=seed, n_segments=n_segments),
+            config=load_config(config, **flags),
             mlruns=mlruns,
             until=None if until is None else parse_time(until, option="--until"),
-            attributes=attributes,
+            tables=UserTables(attributes=attributes),
         )
     )
     if dry_run:

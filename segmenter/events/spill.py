@@ -4,7 +4,7 @@ Every chunk of rows becomes one temporary file that is sorted by hash bucket, so
 some users can be read back together while only a few chunks' worth of memory is in use.
 """
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -127,14 +127,15 @@ class Spill:
 
     def read(self, buckets: tuple[int, int]) -> pl.DataFrame:
         """All rows of a range of buckets, in the order in which they were added in each bucket."""
-        return pl.concat(self._pieces(*buckets), rechunk=True)
-
-    def _pieces(self, first: int, last: int) -> Iterator[pl.DataFrame]:
-        for number, bounds in enumerate(self._bounds):
-            start, stop = int(bounds[first]), int(bounds[last])
-            with pa.memory_map(str(self._path(number))) as source:
-                batch = pa.ipc.open_file(source).get_batch(0).slice(start, stop - start)
-                yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        first, last = buckets
+        with ExitStack() as mapped:
+            parts = []
+            for number, bounds in enumerate(self._bounds):
+                source = mapped.enter_context(pa.memory_map(str(self._path(number))))
+                start, stop = int(bounds[first]), int(bounds[last])
+                parts.append(pa.ipc.open_file(source).get_batch(0).slice(start, stop - start))
+            # Arrow copies what the parts hold; polars would take in the files that they are of.
+            return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(parts).combine_chunks()))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.arrow"

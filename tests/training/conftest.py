@@ -94,7 +94,7 @@ def trained(
         config=TINY,
         mlruns=home.path,
         until=parse_time(UNTIL, option="--until"),
-        attributes=personas.attributes,
+        tables=UserTables(attributes=personas.attributes),
     )
     return TrainedJob(request, train(plan_training(request), no_bar), home)
 

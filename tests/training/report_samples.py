@@ -1,6 +1,8 @@
 """Reports as a real fit would make them, without a fit."""
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 from rich.console import Console
@@ -21,6 +23,7 @@ from segmenter.validity.rows import (
 from segmenter.validity.validity_report import ValidityReport
 from segmenter.validity.verdicts import verdicts
 from training.report.data import MAP_SIDE, Coverage, ReportData, UserMap
+from training.selection import Level
 
 ACTIVITY = ("Very active", "Active", "Regular", "Occasional", "Rare", "Lapsed")
 VALUES = (
@@ -101,6 +104,7 @@ def sample_report(
         user_map=_user_map(generator, users, n_shown),
         curves=_curves(generator),
         validity=_validity(generator, users).to_json(),
+        levels=tuple(asdict(level) for level in sample_levels(generator)),
         figures={"histories": 13_804.0, "window days": 71.2, "padding share": 0.052},
         provenance={
             "events digest": "blake2b:" + "4fd1c2" * 8,
@@ -108,6 +112,40 @@ def sample_report(
             "settings": {"seed": seed, "n_segments": n_segments, "model": {"noise": 0.1}},
         },
     )
+
+
+def sample_levels(
+    generator: np.random.Generator,
+    *,
+    n_segments: Sequence[int] = (4, 6, 8, 10, 12, 16, 20, 24, 30),
+    weights: Sequence[float] = (0.0, 0.15, 0.3),
+    was_judged: bool = True,
+) -> tuple[Level, ...]:
+    """Levels whose validity rises and whose stability falls, the most stable near the best chosen.
+
+    Parameters
+    ----------
+    generator
+        Of the noise around both.
+    n_segments, weights
+        What was tried.
+    was_judged
+        Whether there was a slice to measure validity in; otherwise the first level is chosen.
+    """
+    levels = []
+    for weight in weights:
+        for number in n_segments:
+            validity = 0.3 - 0.4 / number + 0.05 * weight + float(generator.normal(0, 0.004))
+            stability = 0.85 - 0.09 * math.log2(number) + float(generator.normal(0, 0.03))
+            levels.append(Level(weight, number, validity, 0.0, stability, 900 // number))
+    if not was_judged:
+        unknown = [replace(level, validity=None, behind=None) for level in levels]
+        return (replace(unknown[0], chosen=True), *unknown[1:])
+    best = max(level.validity or 0.0 for level in levels)
+    told = [replace(level, behind=(best - (level.validity or 0.0)) / 0.012) for level in levels]
+    near = [level for level in told if (level.behind or 0.0) <= 1]
+    chosen = max(near, key=lambda level: level.stability)
+    return tuple(replace(level, chosen=level is chosen) for level in told)
 
 
 def renamed(data: ReportData, name: str, *, user_id: str, value: str) -> ReportData:

@@ -75,11 +75,13 @@ def test_without_a_file_and_flags_the_defaults_hold() -> None:
 
 
 def test_every_setting_can_be_written_in_a_file(tmp_path: Path) -> None:
-    plain = TrainConfig(name="shoppers", window_days=30.0).to_json()
+    plain = TrainConfig(
+        name="shoppers", window_days=30.0, n_segments=9, taste_weight=0, model={"dropout": 0.1}
+    ).to_json()
+    assert None not in plain.values()
     model = plain.pop("model")
-    plain["name"] = "shoppers"
-    text = as_toml(plain) + "[model]\n" + as_toml(model | {"dropout": 0.1})
-    assert load_config(written(tmp_path, text)) == TrainConfig(**plain, model={"dropout": 0.1})
+    text = as_toml(plain) + "[model]\n" + as_toml(model)
+    assert load_config(written(tmp_path, text)) == TrainConfig(**plain, model=model)
 
 
 @given(name=st.sampled_from(NAMES), place=st.integers(0, 30))

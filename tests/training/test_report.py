@@ -16,9 +16,9 @@ from segmenter.validity.lift import Interval
 from segmenter.validity.validity_report import ValidityReport
 from tests.training.report_samples import CUT_US, printed, renamed, sample_report
 from training.report.data import Coverage, ReportData
+from training.report.headline_views import verdict
 from training.report.page import render
 from training.report.tables import segment_table, validity_table
-from training.report.validity_views import verdict
 from training.report.words import MINUS, difference, score
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}

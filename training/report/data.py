@@ -49,13 +49,13 @@ class Coverage:
     core_share
         Users in the dense cores.
     between_share
-        Users between cores, assigned by vote.
+        Users between cores, given to the nearest segment.
     mean_strength
         Of all assignments, in [0, 1].
     weak_share
         Users whose strength is below .5: look at their second-best segment.
     agreement
-        Core members whom the assigner gives back to their own segment.
+        Core members who are in the segment of most of their core.
     smallest
         Users in the smallest segment.
     """
@@ -144,7 +144,7 @@ class ReportData:
         part = self.coverage
         covered = (
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
-            f"them by vote, {part.weak_share:.0%} with a strength below .5 (see second best)"
+            f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
         report = self.validity_report
         if report is None:

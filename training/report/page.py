@@ -13,6 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from segmenter.clock import iso
 from training.report.curve_views import stage_views
 from training.report.data import MAP_SIDE, ReportData
+from training.report.headline_views import standing_view, verdict
+from training.report.level_views import levels_view
 from training.report.lift_views import lift_ticks, lift_views
 from training.report.palette import css_colours
 from training.report.segment_views import SegmentView, segment_views
@@ -20,7 +22,6 @@ from training.report.validity_views import (
     other_notes,
     outcome_name,
     outcome_views,
-    verdict,
     within_views,
 )
 from training.report.words import amount, counted, moment, percent, titled
@@ -57,6 +58,8 @@ def render(data: ReportData) -> str:
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         payload=_embedded(map_payload(data, segments)),
+        standing=standing_view(data),
+        levels=levels_view(data.levels),
         stages=stage_views(data.curves),
         provenance=list(flattened(data.provenance)),
         **_validity(data),
@@ -94,7 +97,7 @@ def _validity(data: ReportData) -> dict[str, Any]:
     """What the template shows of the validation; all empty where there is none."""
     report = data.validity_report
     shown: dict[str, Any] = {
-        "verdict": verdict(report),
+        "verdict": verdict(report) if report and report.outcomes else "",
         "report": report,
         "outcomes": [],
         "notes": [],

@@ -3,6 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from training.report.words import score
+
+N_TICKS = 4
+"""A scale has about so many round numbers beside it."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -49,3 +54,17 @@ class Scale:
         start, end = sorted((self.at(base), self.at(value)))
         clipped = not self.low <= value <= self.high
         return Bar(start, round(end - start, 2), self.at(low), self.at(high), clipped)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round numbers inside the scale, with as many decimals as tell them apart."""
+        rough = (self.high - self.low) / N_TICKS
+        if not rough > 0:
+            return []
+        unit = 10.0 ** math.floor(math.log10(rough))
+        step = min((unit * many for many in (1, 2, 5, 10)), key=lambda made: abs(made - rough))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        n_decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        return [
+            (place * step, score(place * step, n_decimals=n_decimals))
+            for place in range(first, last + 1)
+        ]

@@ -1,11 +1,10 @@
-"""The validation as the page shows it: what predicts each outcome how well, and a verdict."""
+"""The validation as the page shows it: what predicts each outcome how well."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segmenter.validity.rows import OutcomeSummary, Row, Score, best_rule
+from segmenter.validity.rows import OutcomeSummary, Row, Score
 from segmenter.validity.validity_report import ValidityReport
 from segmenter.validity.verdicts import standing
 from training.report.charts import ChartView
@@ -16,7 +15,6 @@ from training.report.words import counted, difference, score, titled
 MAX_BELOW = 0.5
 """Bars below chance are drawn to this share of the greatest height above it, then clipped."""
 MIN_HEIGHT = 0.05
-STANDINGS = ("ahead of", "level with", "behind")
 
 
 @dataclass(frozen=True)
@@ -173,37 +171,3 @@ def _population(outcome: OutcomeSummary) -> str:
     mean = mean_words(outcome, outcome.mean)
     said = f"{mean} do" if outcome.kind == "auc" else f"mean {mean}"
     return f"{counted(outcome.n_users, 'user')}, {said}"
-
-
-def verdict(report: ValidityReport | None) -> str:
-    """One line: on how many outcomes the segments are ahead, level and behind."""
-    if report is None:
-        return "Not judged yet: no later events are known. Keep some back with --until."
-    if not report.outcomes:
-        return f"Not judged: {report.reason}."
-    places = range(len(report.outcomes))
-    models = [row for row in report.rows if row.kind == "model"]
-    model = models[0].name if len(models) == 1 else "the best other clustering"
-    sides = {
-        "the best hand-written rule": [best_rule(report.rows, place) for place in places],
-        model: [_best(models, place) for place in places],
-    }
-    tallies = [tally for name, rows in sides.items() if (tally := _tally(name, rows))]
-    judged = f"Judged on {counted(len(places), 'later outcome')}"
-    return f"{judged}, the segments are {'; '.join(tallies)}." if tallies else f"{judged}."
-
-
-def _best(rows: Sequence[Row], place: int) -> Row | None:
-    return max(rows, key=lambda row: row.scores[place].score.value, default=None)
-
-
-def _tally(name: str, rows: Sequence[Row | None]) -> str:
-    """Ahead of it on 4, level on 1 and behind on 1."""
-    made = [row.scores[place].ahead for place, row in enumerate(rows) if row is not None]
-    counts = Counter(standing(ahead) for ahead in made if ahead is not None)
-    found = [(word, counts[word]) for word in STANDINGS if counts[word]]
-    words = [
-        f"{word.split()[0] if later else f'{word} {name}'} on {number}"
-        for later, (word, number) in enumerate(found)
-    ]
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

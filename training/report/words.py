@@ -3,8 +3,6 @@
 import datetime as dt
 import math
 
-from segmenter.validity.validity_report import figure
-
 NARROW_SPACE = "\u202f"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -28,9 +26,10 @@ def amount(value: float) -> str:
     return text.removesuffix(".0").replace("-", MINUS)
 
 
-def score(value: float) -> str:
-    """An R2 or AUC: two decimals, no leading zero, ``.52``."""
-    return figure(round(value, 2) + 0.0).replace("-", MINUS)
+def score(value: float, *, n_decimals: int = 2) -> str:
+    """An R2, AUC or the like without a leading zero, ``.52``."""
+    text = f"{round(value, n_decimals) + 0.0:.{n_decimals}f}"
+    return text.replace("-0.", "-.", 1).removeprefix("0").replace("-", MINUS) or "0"
 
 
 def difference(value: float) -> str:
