@@ -14,8 +14,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from segmenter.events.store import EventStore
 from segmenter.segments.density import DensitySettings, Leaves, find_leaves
+from segmenter.segments.distances import nearest
 from segmenter.segments.projection import Projection, fit_projection
-from segmenter.segments.prototypes import SizeLimits, make_prototypes, nearest
+from segmenter.segments.prototypes import SizeLimits, make_prototypes
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.activity import activity_before, within_bands
 from segmenter.validity.lift import resampled_users

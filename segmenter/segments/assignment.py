@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from segmenter.errors import BundleError, FitError
-from segmenter.segments.prototypes import squared_distances
+from segmenter.segments.distances import squared_distances
 
 NO_SEGMENT = -1
 """Stands for "there is none" in second segments."""

@@ -14,12 +14,11 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from segmenter.segments.density import BETWEEN, Leaves
+from segmenter.segments.distances import nearest
 
 N_STARTS = 20
 """Starts of the grouping; there are at most a few hundred cores, so each takes a millisecond."""
 MAX_ROUNDS = 10
-CHUNK_CELLS = 4_000_000
-"""Greatest number of doubles in one block of differences (32 MB)."""
 
 
 @dataclass(frozen=True)
@@ -40,34 +39,6 @@ class SizeLimits:
     def smallest(self, n_users: int) -> int:
         """Users in the smallest segment of a fit on `n_users`."""
         return max(min(self.users, n_users // 5), math.ceil(self.share * n_users), 1)
-
-
-def squared_distances(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Squared distance of each point to each centroid, row by row independent of other rows.
-
-    Parameters
-    ----------
-    points
-        float [n, d].
-    centroids
-        float64 [k, d].
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n, k].
-    """
-    result = np.empty((len(points), len(centroids)))
-    size = max(1, CHUNK_CELLS // max(centroids.size, 1))
-    for start in range(0, len(points), size):
-        block = points[start : start + size, None, :].astype(np.float64) - centroids
-        result[start : start + size] = np.square(block, out=block).sum(axis=2)
-    return result
-
-
-def nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Place of the nearest centroid of each point, int64 [n]; the first where several are."""
-    return squared_distances(points, centroids).argmin(axis=1)
 
 
 def make_prototypes(

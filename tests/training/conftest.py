@@ -19,6 +19,7 @@ from tests.models import SMALL, make_store
 from training.config import TrainConfig
 from training.plan import TrainRequest, plan_training
 from training.train import TrainOutcome, train
+from training.user_tables import UserTables
 
 UNTIL = "2025-02-15"
 TINY = TrainConfig(
