@@ -82,7 +82,7 @@ def make_model(store: EventStore, *, seed: int = 0) -> AudienceModel:
     projection = fit_projection(
         embeddings,
         n_forecast=network.config.forecast_dimensions,
-        taste_weight=config.taste_weight,
+        taste_weight=0.3,
         taste_components=4,
     )
     space = projection(embeddings)

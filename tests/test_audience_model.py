@@ -18,7 +18,7 @@ from segmenter.bundle import read_bundle, write_bundle
 from segmenter.errors import BundleError
 from segmenter.events.batches import SequenceReader
 from segmenter.events.vocabulary import OTHER
-from segmenter.segments.assignment import VoteAssigner
+from segmenter.segments.assignment import PrototypeAssigner
 from tests.models import N_USERS, World, lists_of, make_store
 
 SAME = {"rtol": 0, "atol": 1e-5}
@@ -200,7 +200,7 @@ def test_nobody_has_no_vectors(world):
 def test_of_a_single_segment_there_is_no_second_best(world, embeddings):
     (one, *_) = world.model.segments
     space = world.model.projection(embeddings)
-    assigner = VoteAssigner(space[:20], np.full(20, one.id, dtype=np.int32))
+    assigner = PrototypeAssigner.fit(space.mean(axis=0, keepdims=True), space)
     alone = replace(world.model, assigner=assigner, segments=(one,))
     active = np.arange(N_USERS) % 3 > 0
     table = assignment_table(alone, world.store.user_ids(), embeddings[active], active=active)

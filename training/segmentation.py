@@ -87,11 +87,11 @@ def fit_segments(
     """
     tell = progress or (lambda _done, _total: None)
     space, settings = choice.projection(embeddings), DensitySettings()
-    leaves = find_leaves(space, settings=settings, seed=seed)
+    leaves = choice.leaves or find_leaves(space, settings=settings, seed=seed)
     fitted = space[leaves.rows]
     tell(1, N_STEPS)
     prototypes = make_prototypes(
-        fitted, leaves, n_segments=choice.level.n_segments, limits=SizeLimits(), seed=seed
+        fitted, leaves, n_segments=choice.level.n_asked, limits=SizeLimits(), seed=seed
     )
     assigner = PrototypeAssigner.fit(prototypes, space)
     assignment = assigner.assign(space)

@@ -19,7 +19,7 @@ from segmenter.segments.projection import Projection, fit_projection
 from segmenter.segments.prototypes import SizeLimits, make_prototypes
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.activity import activity_before, within_bands
-from segmenter.validity.lift import resampled_users
+from segmenter.validity.lift import NO_SPREAD, resampled_users
 from segmenter.validity.outcomes import future_outcomes
 from segmenter.validity.scoring import Scorer, grouping
 from segmenter.validity.taste import taste_outcomes
@@ -133,8 +133,9 @@ class Level:
     ----------
     taste_weight
         Weight of the taste part in the space.
-    n_segments
-        Segments that came out.
+    n_asked, n_segments
+        Segments that were asked for, and those that came out: fewer where one would have been too
+        small. The published segments are made by asking again.
     validity
         See `InnerSlice.validity`; None without a slice.
     behind
@@ -148,6 +149,7 @@ class Level:
     """
 
     taste_weight: float
+    n_asked: int
     n_segments: int
     validity: float | None
     behind: float | None
@@ -166,10 +168,13 @@ class Choice:
         Every level, exactly one of them chosen.
     projection
         The space of the chosen one.
+    leaves
+        Dense cores of all users in that space; None where the choice was made on a sample.
     """
 
     levels: tuple[Level, ...]
     projection: Projection
+    leaves: Leaves | None
 
     @property
     def level(self) -> Level:
@@ -181,7 +186,8 @@ def tried_levels(config: TrainConfig) -> tuple[int, ...]:
     """Numbers of segments to try: the one asked for, or all up to the greatest allowed."""
     if config.n_segments is not None:
         return (config.n_segments,)
-    return tuple(level for level in LEVELS if level <= config.max_segments) or (1,)
+    allowed = tuple(level for level in LEVELS if level <= config.max_segments)
+    return allowed or (config.max_segments,)
 
 
 def tried_weights(config: TrainConfig) -> tuple[float, ...]:
@@ -200,14 +206,15 @@ def choose_level(
     """Try every level and choose the one to publish.
 
     Of the levels whose validity is within one standard error of the best, the most stable one is
-    chosen; at equal stability the one with fewer segments.
+    chosen; at equal stability the one with fewer segments. Without an earlier slice it is the most
+    stable of those nearest to the default number of segments.
 
     Parameters
     ----------
     embeddings
         float32 [n, D] of the training users, at the end of the training period.
     earlier
-        What to choose by; without it the default level is taken.
+        What to choose by.
     config
         Settings.
     n_forecast
@@ -228,119 +235,133 @@ def choose_level(
     sampled = embeddings
     if len(embeddings) > MAX_USERS:
         sampled = embeddings[_sample(len(embeddings), MAX_USERS, config.seed)]
+    spaces: dict[float, _Space] = {}
+    tried: list[_Tried] = []
     weights = tried_weights(config)
-    levels: list[Level] = []
-    drawn: list[np.ndarray] = []
-    projections = {}
-    for done, weight in enumerate(weights, start=1):
-        projections[weight] = fit_projection(
+    for weight in weights:
+        projection = fit_projection(
             embeddings,
             n_forecast=n_forecast,
             taste_weight=weight,
             taste_components=config.taste_components,
         )
-        space = _Space(weight, projections[weight], sampled, earlier)
-        for level, figures in _levels_of(space, config):
-            levels.append(level)
-            drawn.append(figures)
+        spaces[weight] = _space(projection, sampled, seed=config.seed)
+        tried += _levels_of(spaces[weight], weight, earlier=earlier, config=config)
         if progress is not None:
-            progress(done, len(weights))
-    marked = _with_choice(levels, drawn if earlier is not None else [])
-    chosen = next(level for level in marked if level.chosen)
-    return Choice(marked, projections[chosen.taste_weight])
+            progress(len(spaces), len(weights))
+    levels = _with_choice(tried)
+    chosen = spaces[next(level.taste_weight for level in levels if level.chosen)]
+    leaves = chosen.everybody.leaves if sampled is embeddings else None
+    return Choice(levels, chosen.projection, leaves)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some users in a space and their dense cores."""
+
+    points: np.ndarray
+    leaves: Leaves
+
+    def prototypes(self, n_asked: int, *, seed: int) -> np.ndarray:
+        """Prototypes of the segments that these users give."""
+        fitted = self.points[self.leaves.rows]
+        return make_prototypes(
+            fitted, self.leaves, n_segments=n_asked, limits=SizeLimits(), seed=seed
+        )
 
 
 @dataclass(frozen=True)
 class _Space:
-    """One space to cut: users at the end of the period, and as they were at the inner cut."""
+    """All users in one space, and disjoint halves of them; no halves of a handful."""
 
-    taste_weight: float
     projection: Projection
-    embeddings: np.ndarray
-    earlier: InnerSlice | None
+    everybody: _Part
+    halves: tuple[tuple[_Part, _Part], ...]
 
 
-def _levels_of(space: _Space, config: TrainConfig) -> Iterator[tuple[Level, np.ndarray]]:
-    """Every number of segments in one space, with the figures of its validity."""
-    settings, limits, seed = DensitySettings(), SizeLimits(), config.seed
-    points, earlier = space.projection(space.embeddings), space.earlier
-    leaves = find_leaves(points, settings=settings, seed=seed)
-    halves = list(_halves(points, settings, seed))
+@dataclass(frozen=True)
+class _Tried:
+    """A level before the choice, with the figures of its validity where there is a slice."""
+
+    level: Level
+    figures: np.ndarray | None
+
+
+def _space(projection: Projection, embeddings: np.ndarray, *, seed: int) -> _Space:
+    """Seek dense cores in a space, among everybody and among halves of the users."""
+    points, settings = projection(embeddings), DensitySettings()
+
+    def part(rows: np.ndarray | slice) -> _Part:
+        return _Part(points[rows], find_leaves(points[rows], settings=settings, seed=seed))
+
+    halves = []
+    for split in range(N_SPLITS if len(points) >= 4 * settings.min_cluster_size else 0):
+        order = np.random.default_rng((seed, split)).permutation(len(points))
+        halves.append((part(np.sort(order[::2])), part(np.sort(order[1::2]))))
+    return _Space(projection, part(slice(None)), tuple(halves))
+
+
+def _levels_of(
+    space: _Space, taste_weight: float, *, earlier: InnerSlice | None, config: TrainConfig
+) -> Iterator[_Tried]:
+    """Every number of segments in one space."""
+    points, seed = space.everybody.points, config.seed
     known: set[int] = set()
-    for n_segments in tried_levels(config):
-        prototypes = make_prototypes(
-            points[leaves.rows], leaves, n_segments=n_segments, limits=limits, seed=seed
-        )
+    for n_asked in tried_levels(config):
+        prototypes = space.everybody.prototypes(n_asked, seed=seed)
         if len(prototypes) in known:
             continue
         known.add(len(prototypes))
-        figures = np.zeros(1)
+        figures = None
         if earlier is not None:
             then = nearest(space.projection(earlier.embeddings), prototypes)
             figures = earlier.validity(then, seed=seed)
-        agreed = [
-            _agreement(points, pair, n_segments=n_segments, limits=limits, seed=seed)
-            for pair in halves
-        ]
-        users = np.bincount(nearest(points, prototypes), minlength=len(prototypes))
         level = Level(
-            taste_weight=space.taste_weight,
+            taste_weight=taste_weight,
+            n_asked=n_asked,
             n_segments=len(prototypes),
-            validity=None if earlier is None else float(figures[0]),
+            validity=None if figures is None else float(figures[0]),
             behind=None,
-            stability=float(np.mean(agreed)) if agreed else 1.0,
-            smallest=int(users.min()),
+            stability=_stability(space, n_asked, seed=seed),
+            smallest=int(np.bincount(nearest(points, prototypes)).min()),
         )
-        yield level, figures
+        yield _Tried(level, figures)
 
 
-def _halves(
-    space: np.ndarray, settings: DensitySettings, seed: int
-) -> Iterator[tuple[tuple[np.ndarray, Leaves], tuple[np.ndarray, Leaves]]]:
-    """Dense cores of two disjoint halves of the users, a few times; nothing for a handful."""
-    if len(space) < 4 * settings.min_cluster_size:
-        return
-    for split in range(N_SPLITS):
-        order = np.random.default_rng((seed, split)).permutation(len(space))
-        one, other = (np.sort(order[start::2]) for start in (0, 1))
-        yield (
-            (one, find_leaves(space[one], settings=settings, seed=seed)),
-            (other, find_leaves(space[other], settings=settings, seed=seed)),
-        )
+def _stability(space: _Space, n_asked: int, *, seed: int) -> float:
+    """Agreement about all users of the segments that two halves give; 1 without halves."""
+    points, agreed = space.everybody.points, []
+    for halves in space.halves:
+        labels = [nearest(points, half.prototypes(n_asked, seed=seed)) for half in halves]
+        agreed.append(adjusted_rand_score(*labels))
+    return float(np.mean(agreed)) if agreed else 1.0
 
 
-def _agreement(
-    space: np.ndarray,
-    pair: Sequence[tuple[np.ndarray, Leaves]],
-    *,
-    n_segments: int,
-    limits: SizeLimits,
-    seed: int,
-) -> float:
-    """Adjusted Rand index over all users of the segments that each half gives."""
-    labels = []
-    for rows, leaves in pair:
-        prototypes = make_prototypes(
-            space[rows][leaves.rows], leaves, n_segments=n_segments, limits=limits, seed=seed
-        )
-        labels.append(nearest(space, prototypes))
-    return float(adjusted_rand_score(*labels))
-
-
-def _with_choice(levels: list[Level], drawn: list[np.ndarray]) -> tuple[Level, ...]:
+def _with_choice(tried: Sequence[_Tried]) -> tuple[Level, ...]:
     """Mark the published level."""
-    near = list(range(len(levels)))
-    if drawn:
-        best = max(near, key=lambda place: drawn[place][0])
-        for place, figures in enumerate(drawn):
-            differences = drawn[best] - figures
-            error = float(differences[1:].std(ddof=1)) if len(differences) > 2 else 0.0
-            behind = 0.0 if place == best else differences[0] / max(error, 1e-12)
-            levels[place] = replace(levels[place], behind=float(behind))
-        near = [place for place in near if (levels[place].behind or 0.0) <= 1.0]
+    behind = _errors_behind([one.figures for one in tried if one.figures is not None])
+    levels = [one.level for one in tried]
+    if behind:
+        levels = [
+            replace(level, behind=errors) for level, errors in zip(levels, behind, strict=True)
+        ]
+        near = [place for place, errors in enumerate(behind) if errors <= 1]
     else:
-        near = [place for place in near if levels[place].n_segments >= DEFAULT_LEVEL] or near
-        near = [min(near, key=lambda place: levels[place].n_segments)]
+        off = [abs(level.n_asked - DEFAULT_LEVEL) for level in levels]
+        near = [place for place, distance in enumerate(off) if distance == min(off)]
     chosen = max(near, key=lambda place: (levels[place].stability, -levels[place].n_segments))
     levels[chosen] = replace(levels[chosen], chosen=True)
     return tuple(levels)
+
+
+def _errors_behind(drawn: Sequence[np.ndarray]) -> list[float]:
+    """Paired standard errors by which each level's validity lies behind the best one's."""
+    if not drawn:
+        return []
+    best = max(drawn, key=lambda figures: float(figures[0]))
+    behind = []
+    for figures in drawn:
+        differences = best - figures
+        error = float(differences[1:].std(ddof=1))
+        behind.append(float(differences[0]) / max(error, NO_SPREAD))
+    return behind

@@ -116,7 +116,7 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
     with bar("Choosing the level") as progress:
         choice = choose_level(
             embeddings,
-            _earlier(plan, network),
+            earlier_slice(plan, network),
             config,
             n_forecast=network.model.config.forecast_dimensions,
             progress=progress,
@@ -164,8 +164,14 @@ def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
     return embeddings
 
 
-def _earlier(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
-    """Users as they were at the last inner cut, and what they did after it."""
+def earlier_slice(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
+    """Users as they were at the last inner cut, and what they did after it.
+
+    Returns
+    -------
+    InnerSlice or None
+        None where the log is too short for a cut inside the training period.
+    """
     if not network.histories.window_days:
         return None
     cut = int(network.histories.cuts.max())

@@ -24,6 +24,9 @@ SPREAD_FLOOR = 1e-4
 """Smallest novelty limit relative to the spread of the prototypes: where a segment is many copies
 of one point, rounding of an embedding must not look like novelty."""
 
+BLOCK_ROWS = 50_000
+"""Users placed at once, so that the distances of a million users never stand in memory."""
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -60,20 +63,21 @@ class PrototypeAssigner:
     Raises
     ------
     FitError
-        If there is no prototype, or the shapes do not fit together.
+        If there is no prototype, or the parts do not fit together.
     """
 
     def __init__(
         self, prototypes: np.ndarray, segment_ids: np.ndarray, novelty_limits: np.ndarray
     ) -> None:
         fits = segment_ids.shape == novelty_limits.shape == prototypes.shape[:1]
-        if prototypes.ndim != 2 or not len(prototypes) or not fits:
+        if prototypes.ndim != 2 or not prototypes.size or not fits:
             message = (
                 "an assigner needs prototypes with an id and a limit each; found prototypes of "
                 f"shape {prototypes.shape}, ids of {segment_ids.shape} and limits of "
                 f"{novelty_limits.shape}"
             )
             raise FitError(message)
+        _check_values(prototypes, segment_ids, novelty_limits)
         self.prototypes = prototypes.astype(np.float64)
         self.segment_ids = segment_ids.astype(np.int32)
         self.novelty_limits = novelty_limits.astype(np.float64)
@@ -123,13 +127,9 @@ class PrototypeAssigner:
         of fuzzy c-means, here with fuzzifier 1.25.
         """
         self._check(space)
-        squares = squared_distances(space, self.prototypes)
-        rows, first = np.arange(len(space)), squares.argmin(axis=1)
-        least = squares[rows, first]
-        strength = self._membership(squares, least) * self._familiarity(first, np.sqrt(least))
-        return Assignment(
-            self.segment_ids[first], strength.astype(np.float32), self._runners_up(squares, first)
-        )
+        starts = range(0, max(len(space), 1), BLOCK_ROWS)
+        blocks = [self._assign_block(space[start : start + BLOCK_ROWS]) for start in starts]
+        return Assignment(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays for a bundle; `from_arrays` gives back an equal assigner."""
@@ -146,7 +146,7 @@ class PrototypeAssigner:
         Raises
         ------
         BundleError
-            If an array is missing or the shapes do not fit together.
+            If an array is missing or the arrays do not fit together.
         """
         try:
             return cls(arrays["prototypes"], arrays["segment_ids"], arrays["novelty_limits"])
@@ -163,6 +163,15 @@ class PrototypeAssigner:
         if not np.isfinite(space).all():
             message = "users must have finite coordinates; found NaN or an infinity"
             raise ValueError(message)
+
+    def _assign_block(self, space: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Segment ids, strengths and second segment ids of users who are placed at once."""
+        squares = squared_distances(space, self.prototypes)
+        rows, first = np.arange(len(space)), squares.argmin(axis=1)
+        least = squares[rows, first]
+        strength = self._membership(squares, least) * self._familiarity(first, np.sqrt(least))
+        second = self._runners_up(squares, first)
+        return self.segment_ids[first], strength.astype(np.float32), second
 
     def _membership(self, squares: np.ndarray, least: np.ndarray) -> np.ndarray:
         """Share of the nearest segment in the fuzzy membership, float64 [n] in (0, 1]."""
@@ -182,3 +191,22 @@ class PrototypeAssigner:
         others = squares.copy()
         others[np.arange(len(others)), first] = np.inf
         return self.segment_ids[others.argmin(axis=1)]
+
+
+def _check_values(
+    prototypes: np.ndarray, segment_ids: np.ndarray, novelty_limits: np.ndarray
+) -> None:
+    """Refuse numbers that no fit gives."""
+    if not np.isfinite(prototypes).all():
+        message = "prototypes must have finite coordinates; found NaN or an infinity"
+        raise FitError(message)
+    distinct = len(np.unique(segment_ids)) == len(segment_ids)
+    if segment_ids.dtype.kind not in "iu" or segment_ids.min() < 1 or not distinct:
+        message = (
+            "segment ids must be different integers from 1; found "
+            f"{segment_ids.dtype} {segment_ids.tolist()}"
+        )
+        raise FitError(message)
+    if not (np.isfinite(novelty_limits) & (novelty_limits > 0)).all():
+        message = f"novelty limits must be positive numbers; found {novelty_limits.tolist()}"
+        raise FitError(message)

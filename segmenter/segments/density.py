@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from segmenter.errors import ConfigError
-from segmenter.segments.layout import lay_out, neighbor_graph
+from segmenter.segments.layout import is_one_place, lay_out, neighbor_graph
 from segmenter.segments.projection import require_finite_users
 
 BETWEEN = -1
 """Leaf of a user who lies between the cores."""
-SAME_PLACE = 1e-6
-"""Users who differ by no more than this share of their coordinates are in one place."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +127,6 @@ def find_leaves(space: np.ndarray, *, settings: DensitySettings, seed: int) -> L
     return Leaves(rows, labels, persistence)
 
 
-def is_one_place(fitted: np.ndarray) -> bool:
-    """Whether users [n, d] differ by no more than rounding."""
-    return bool(np.ptp(fitted, axis=0).max() <= SAME_PLACE * np.abs(fitted).max())
-
-
 def _one_leaf(rows: np.ndarray) -> Leaves:
     return Leaves(rows, np.zeros(len(rows), dtype=np.int32), np.zeros(1))
 
@@ -159,7 +152,7 @@ def _leaves(dense: np.ndarray, settings: DensitySettings) -> tuple[np.ndarray, n
     ).fit(dense.astype(np.float64))
     labels = found.labels_
     sizes = np.bincount(labels[labels >= 0], minlength=len(found.cluster_persistence_))
-    by_size = np.lexsort((np.arange(len(sizes)), -sizes))
+    by_size = np.argsort(-sizes, kind="stable")
     rank = np.empty(len(sizes) + 1, dtype=np.int32)
     rank[by_size], rank[-1] = np.arange(len(sizes)), BETWEEN
     return rank[labels], np.asarray(found.cluster_persistence_)[by_size]

@@ -1,9 +1,7 @@
 """Distances of users to a few prototypes, the same for a user alone and in any batch."""
 
 import numpy as np
-
-CHUNK_CELLS = 4_000_000
-"""Greatest number of doubles in one block of differences (32 MB)."""
+from scipy.spatial.distance import cdist
 
 
 def squared_distances(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -12,21 +10,17 @@ def squared_distances(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     points
-        float [n, d].
+        float [n, d], in any memory order.
     centroids
         float64 [k, d].
 
     Returns
     -------
     numpy.ndarray
-        float64 [n, k].
+        float64 [n, k]. Differences are squared and added up one coordinate after the other; a
+        matrix product would be faster, but rounds by how the rows are blocked.
     """
-    result = np.empty((len(points), len(centroids)))
-    size = max(1, CHUNK_CELLS // max(centroids.size, 1))
-    for start in range(0, len(points), size):
-        block = points[start : start + size, None, :].astype(np.float64) - centroids
-        result[start : start + size] = np.square(block, out=block).sum(axis=2)
-    return result
+    return cdist(points, centroids, "sqeuclidean")
 
 
 def nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:

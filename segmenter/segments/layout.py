@@ -1,7 +1,7 @@
 """Neighbour graph and low-dimensional layouts (UMAP), at fit time only.
 
 The graph's neighbours are found exactly here rather than by UMAP's approximate search: that is the
-part whose compilation would take half a minute in each process. One graph serves every layout.
+part whose compilation would take half a minute in each process.
 """
 
 import subprocess
@@ -23,6 +23,8 @@ NEGATIVE_SAMPLES = 5
 
 MAP_MIN_DIST = 0.1
 MIN_MAP_USERS = 16
+SAME_PLACE = 1e-6
+"""Users who differ by no more than this share of their coordinates are in one place."""
 
 HARMLESS_WARNINGS = (
     ("Tensorflow not installed", ImportWarning),
@@ -159,10 +161,15 @@ def user_map(space: np.ndarray, *, n_neighbors: int, seed: int) -> np.ndarray:
     numpy.ndarray
         float32 [n, 2].
     """
-    if len(space) < MIN_MAP_USERS or not np.ptp(space, axis=0).any():
+    if len(space) < MIN_MAP_USERS or is_one_place(space):
         return _principal_plane(space)
     graph = neighbor_graph(space, min(n_neighbors, len(space) - 1))
     return lay_out(space, graph, n_dimensions=2, min_dist=MAP_MIN_DIST, seed=seed)
+
+
+def is_one_place(space: np.ndarray) -> bool:
+    """Whether users [n, d] differ by no more than rounding."""
+    return bool(np.ptp(space, axis=0).max() <= SAME_PLACE * np.abs(space).max())
 
 
 def _principal_plane(space: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 Everything is counted over users, never over events: a robot with a million events is one user.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -192,11 +193,17 @@ def _without_echoes(typical: list[int], tokens: Sequence[tuple[str, str]]) -> li
     kept: list[int] = []
     said: list[str] = []
     for token in typical:
-        text = tokens[token][1].casefold()
+        text = _words(tokens[token][1])
         if not any(text in other or other in text for other in said):
             kept.append(token)
             said.append(text)
     return kept
+
+
+def _words(text: str) -> str:
+    """The words of a value between spaces, so that only whole words are found in it."""
+    words = re.findall(r"\w+", text.casefold())
+    return f" {' '.join(words) or text} "
 
 
 def _share_fact(table: TokenTable, what: tuple[str, str], *, code: int, token: int) -> Fact:
@@ -219,7 +226,8 @@ def wilson(n_yes: int, n_users: int) -> tuple[float, float]:
     share, spread = n_yes / n_users, z * z / n_users
     middle = (share + spread / 2) / (1 + spread)
     half = np.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    # The share itself is a bound at 0 and at 1, but for rounding.
+    return max(0.0, min(share, float(middle - half))), min(1.0, max(share, float(middle + half)))
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float]:
@@ -289,9 +297,10 @@ def _unique_names(
         n_named = min(N_NAMED, len(spoken))
         while _joined(word, more[:n_named]) in names and n_named < len(more):
             n_named += 1
-        name = _joined(word, more[:n_named])
-        same = sum(known == name or known.startswith(f"{name} (") for known in names)
-        names.append(f"{name} ({same + 1})" if same else name)
+        name = unique = _joined(word, more[:n_named])
+        for number in range(2, len(words) + 1):
+            unique = f"{name} ({number})" if unique in names else unique
+        names.append(unique)
     return names
 
 

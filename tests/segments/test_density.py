@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from hdbscan import HDBSCAN
 from hypothesis import given, settings as hypothesis_settings, strategies as st
-from scipy.cluster.hierarchy import is_valid_linkage, linkage
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, homogeneity_score
 
 from segmenter.errors import ConfigError, FitError
-from segmenter.segments.assignment import VoteAssigner
-from segmenter.segments.density import DensityResult, DensitySettings, find_segments
+from segmenter.segments.assignment import PrototypeAssigner
+from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_leaves
 from segmenter.segments.layout import lay_out, neighbor_graph
+from segmenter.segments.prototypes import SizeLimits, make_prototypes
 from tests.segments.reference import planted_blobs
 
 SIZES = (150, 110, 80, 50)
-SETTINGS = DensitySettings(n_segments=4)
+SETTINGS = DensitySettings()
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def planted() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def result(planted: tuple[np.ndarray, np.ndarray]) -> DensityResult:
-    return find_segments(planted[0], settings=SETTINGS, seed=0)
+def leaves(planted: tuple[np.ndarray, np.ndarray]) -> Leaves:
+    return find_leaves(planted[0], settings=SETTINGS, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -35,130 +35,92 @@ def continuum() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def cut_up(continuum: np.ndarray) -> DensityResult:
-    return find_segments(continuum, settings=DensitySettings(n_segments=12), seed=0)
+def ridges(continuum: np.ndarray) -> Leaves:
+    return find_leaves(continuum, settings=SETTINGS, seed=0)
 
 
-def everybody(space: np.ndarray, result: DensityResult) -> np.ndarray:
-    """Segment of each user of the fit by the vote of the core members."""
-    core = result.segment_labels > 0
-    members = space[result.fit_rows]
-    assigner = VoteAssigner(members[core], result.segment_labels[core])
-    return assigner.assign(members).segment_id
-
-
-def assert_consistent(result: DensityResult, settings: DensitySettings) -> None:
-    """What holds of every result, however poor the data."""
-    n_users = len(result.fit_rows)
-    assert result.segment_labels.shape == result.leaf_labels.shape == (n_users,)
-    assert result.map_xy.shape == (n_users, 2)
-    assert np.isfinite(result.map_xy).all()
-    assert 1 <= result.n_segments <= settings.n_segments
-    core = result.leaf_labels >= 0
-    np.testing.assert_array_equal(core, result.segment_labels > 0)
-    np.testing.assert_array_equal(
-        result.segment_labels[core], result.segment_of_leaf[result.leaf_labels[core]]
+def segments_of(space: np.ndarray, leaves: Leaves, n_segments: int) -> np.ndarray:
+    """Segment of each user of the fit, as a model would serve it."""
+    fitted = space[leaves.rows]
+    prototypes = make_prototypes(
+        fitted, leaves, n_segments=n_segments, limits=SizeLimits(), seed=0
     )
-    assert set(result.segment_labels[~core]) <= {-1}
-    assert set(result.segment_of_leaf) == set(range(1, result.n_segments + 1))
-    assert set(result.leaf_labels[core]) == set(range(result.n_leaves))
-    assert result.noise_share == pytest.approx(1 - core.mean())
-    for persistence in (result.leaf_persistence, result.segment_persistence):
-        assert ((persistence >= 0) & (persistence <= 1)).all()
-    assert result.merge_tree.shape == (result.n_leaves - 1, 4)
+    return PrototypeAssigner.fit(prototypes, fitted).assign(fitted).segment_id
+
+
+def assert_consistent(leaves: Leaves, settings: DensitySettings) -> None:
+    """What holds of every result, however poor the data."""
+    assert leaves.rows.shape == leaves.labels.shape
+    assert leaves.labels.dtype == np.int32
+    core = leaves.labels != BETWEEN
+    sizes = np.bincount(leaves.labels[core])
+    assert len(sizes) == leaves.n_leaves >= 1
+    assert (np.diff(sizes) <= 0).all()
+    assert leaves.n_leaves == 1 or sizes.min() >= settings.leaf_size(len(leaves.rows))
+    assert ((leaves.persistence >= 0) & (leaves.persistence <= 1)).all()
+    assert leaves.between_share == pytest.approx(1 - core.mean())
 
 
 def test_planted_groups_are_found_again(
-    planted: tuple[np.ndarray, np.ndarray], result: DensityResult
+    planted: tuple[np.ndarray, np.ndarray], leaves: Leaves
 ) -> None:
     space, group = planted
-    assert_consistent(result, SETTINGS)
-    assert result.n_segments == len(SIZES)
-    assert result.n_leaves > len(SIZES)
-    core = result.segment_labels > 0
-    assert adjusted_rand_score(group[core], result.segment_labels[core]) > 0.95
-    assert adjusted_rand_score(group, everybody(space, result)) > 0.95
+    assert_consistent(leaves, SETTINGS)
+    assert leaves.n_leaves > len(SIZES)
+    core = leaves.labels != BETWEEN
+    assert homogeneity_score(group[core], leaves.labels[core]) > 0.95
+    segment = segments_of(space, leaves, n_segments=len(SIZES))
+    assert adjusted_rand_score(group, segment) > 0.95
+    np.testing.assert_allclose(np.bincount(segment)[1:], SIZES, atol=3)
 
 
-def test_segments_are_numbered_from_the_largest(
-    planted: tuple[np.ndarray, np.ndarray], result: DensityResult
+def test_the_same_seed_gives_the_same_leaves(
+    planted: tuple[np.ndarray, np.ndarray], leaves: Leaves
 ) -> None:
-    users = np.bincount(everybody(planted[0], result))[1:]
-    np.testing.assert_allclose(users, SIZES, atol=3)
-
-
-def test_the_same_seed_gives_the_same_result(
-    planted: tuple[np.ndarray, np.ndarray], result: DensityResult
-) -> None:
-    again = find_segments(planted[0], settings=SETTINGS, seed=0)
-    for name, value in vars(result).items():
+    again = find_leaves(planted[0], settings=SETTINGS, seed=0)
+    for name, value in vars(leaves).items():
         np.testing.assert_array_equal(getattr(again, name), value, err_msg=name)
 
 
 def test_leaves_are_those_of_hdbscan_on_the_same_layout(
-    continuum: np.ndarray, cut_up: DensityResult
+    continuum: np.ndarray, ridges: Leaves
 ) -> None:
-    graph = neighbor_graph(continuum, 15)
-    dense = lay_out(continuum, graph, n_dimensions=8, min_dist=0.0, seed=0)
+    dense = lay_out(continuum, neighbor_graph(continuum, 15), n_dimensions=8, min_dist=0.0, seed=0)
     found = HDBSCAN(
         min_cluster_size=8,
         min_samples=3,
         cluster_selection_method="leaf",
         approx_min_span_tree=False,
     ).fit(dense.astype(np.float64))
-    np.testing.assert_array_equal(found.labels_ < 0, cut_up.leaf_labels < 0)
+    assert_consistent(ridges, SETTINGS)
+    assert ridges.n_leaves > 4
+    assert 0 < ridges.between_share < 0.5
     core = found.labels_ >= 0
-    assert adjusted_rand_score(found.labels_[core], cut_up.leaf_labels[core]) == 1
-    sizes = np.bincount(cut_up.leaf_labels[core])
-    assert (np.diff(sizes) <= 0).all()
+    np.testing.assert_array_equal(core, ridges.labels != BETWEEN)
+    assert adjusted_rand_score(found.labels_[core], ridges.labels[core]) == 1
     theirs = found.cluster_persistence_[found.labels_[core]]
-    np.testing.assert_allclose(cut_up.leaf_persistence[cut_up.leaf_labels[core]], theirs)
+    np.testing.assert_array_equal(ridges.persistence[ridges.labels[core]], theirs)
 
 
-def test_no_segment_of_a_continuum_is_smaller_than_asked(
-    continuum: np.ndarray, cut_up: DensityResult
+def test_no_segment_of_a_continuum_is_smaller_than_allowed(
+    continuum: np.ndarray, ridges: Leaves
 ) -> None:
-    settings = DensitySettings(n_segments=12)
-    assert_consistent(cut_up, settings)
-    assert cut_up.n_segments > 4
-    users = np.bincount(everybody(continuum, cut_up))[1:]
-    assert users.min() >= settings.smallest_segment(len(continuum)) == 20
+    users = np.bincount(segments_of(continuum, ridges, n_segments=12))[1:]
+    assert len(users) > 4
+    assert users.min() >= SizeLimits().smallest(len(continuum)) == 20
     assert (np.diff(users) <= 0).all()
 
 
-def test_leaves_merge_by_wards_rule(continuum: np.ndarray, cut_up: DensityResult) -> None:
-    leaves = range(cut_up.n_leaves)
-    members = [continuum[cut_up.leaf_labels == leaf] for leaf in leaves]
-    at_centroids = np.concatenate(
-        [np.broadcast_to(part.mean(0, np.float64), part.shape) for part in members]
-    )
-    heights = linkage(at_centroids, method="ward")[-(len(members) - 1) :, 2]
-    assert is_valid_linkage(cut_up.merge_tree)
-    np.testing.assert_allclose(cut_up.merge_tree[:, 2], heights, rtol=1e-5)
-
-
-def test_a_segment_persists_as_its_core_members_do(cut_up: DensityResult) -> None:
-    core = cut_up.leaf_labels >= 0
-    of_member = cut_up.leaf_persistence[cut_up.leaf_labels[core]]
-    segment = cut_up.segment_labels[core]
-    means = [of_member[segment == 1 + number].mean() for number in range(cut_up.n_segments)]
-    np.testing.assert_allclose(cut_up.segment_persistence, means)
-
-
 def test_more_users_than_the_limit_are_sampled(continuum: np.ndarray) -> None:
-    settings = DensitySettings(max_fit_users=120, n_segments=3)
-    steps: list[tuple[int, int]] = []
-    result = find_segments(
-        continuum, settings=settings, seed=5, progress=lambda *step: steps.append(step)
-    )
-    assert_consistent(result, settings)
-    assert len(result.fit_rows) == 120
-    assert (np.diff(result.fit_rows) > 0).all()
-    assert steps == [(step, 5) for step in range(6)]
-    sampled_alone = find_segments(continuum[result.fit_rows], settings=settings, seed=5)
-    np.testing.assert_array_equal(sampled_alone.segment_labels, result.segment_labels)
-    other = find_segments(continuum, settings=settings, seed=6)
-    assert (other.fit_rows != result.fit_rows).any()
+    settings = DensitySettings(max_fit_users=120)
+    sampled = find_leaves(continuum, settings=settings, seed=5)
+    assert_consistent(sampled, settings)
+    assert len(sampled.rows) == 120
+    assert (np.diff(sampled.rows) > 0).all()
+    alone = find_leaves(continuum[sampled.rows], settings=settings, seed=5)
+    np.testing.assert_array_equal(alone.labels, sampled.labels)
+    other = find_leaves(continuum, settings=settings, seed=6)
+    assert (other.rows != sampled.rows).any()
 
 
 @pytest.mark.parametrize(
@@ -172,42 +134,33 @@ def test_more_users_than_the_limit_are_sampled(continuum: np.ndarray) -> None:
     ],
     ids=["one user", "five users", "all equal", "equal but for rounding", "all at the origin"],
 )
-def test_where_nothing_stands_out_everybody_is_one_segment(space: np.ndarray) -> None:
+def test_where_nothing_stands_out_everybody_is_one_leaf(space: np.ndarray) -> None:
     space = space.astype(np.float32)
-    steps: list[int] = []
-    result = find_segments(
-        space, settings=SETTINGS, seed=0, progress=lambda done, _: steps.append(done)
-    )
-    assert_consistent(result, SETTINGS)
-    assert (result.n_segments, result.n_leaves, result.noise_share) == (1, 1, 0)
-    assert steps[-1] == 5
-    assert (everybody(space, result) == 1).all()
-
-
-def test_one_segment_can_be_asked_for(planted: tuple[np.ndarray, np.ndarray]) -> None:
-    space = planted[0][:120]
-    result = find_segments(space, settings=DensitySettings(n_segments=1), seed=0)
-    assert_consistent(result, DensitySettings(n_segments=1))
-    assert result.n_leaves > 1
-    assert (everybody(space, result) == 1).all()
+    leaves = find_leaves(space, settings=SETTINGS, seed=0)
+    assert_consistent(leaves, SETTINGS)
+    np.testing.assert_array_equal(leaves.rows, np.arange(len(space)))
+    assert not leaves.labels.any()
+    assert leaves.between_share == 0
+    assert (segments_of(space, leaves, n_segments=10) == 1).all()
 
 
 @pytest.mark.parametrize("n_users", [4, 5, 7, 12, 33])
 def test_a_handful_of_users_can_be_cut_up(n_users: int) -> None:
     space = np.random.default_rng(n_users).standard_normal((n_users, 3)).astype(np.float32)
     settings = DensitySettings(min_cluster_size=2, min_samples=1)
-    result = find_segments(space, settings=settings, seed=0)
-    assert_consistent(result, settings)
-    users = np.bincount(everybody(space, result))[1:]
-    assert users.min() >= settings.smallest_segment(n_users)
+    leaves = find_leaves(space, settings=settings, seed=0)
+    assert_consistent(leaves, settings)
+    users = np.bincount(segments_of(space, leaves, n_segments=10))[1:]
+    assert users.min() >= SizeLimits().smallest(n_users)
 
 
 def test_copies_of_a_few_users_are_not_told_apart() -> None:
     places = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=np.float32)
     space = np.repeat(places, [60, 40, 30], axis=0)
-    result = find_segments(space, settings=DensitySettings(n_segments=10), seed=0)
-    assert_consistent(result, DensitySettings(n_segments=10))
-    np.testing.assert_array_equal(everybody(space, result), np.repeat([1, 2, 3], [60, 40, 30]))
+    leaves = find_leaves(space, settings=SETTINGS, seed=0)
+    assert_consistent(leaves, SETTINGS)
+    segment = segments_of(space, leaves, n_segments=10)
+    np.testing.assert_array_equal(segment, np.repeat([1, 2, 3], [60, 40, 30]))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e12])
@@ -215,8 +168,8 @@ def test_the_scale_of_the_space_does_not_matter(
     planted: tuple[np.ndarray, np.ndarray], scale: float
 ) -> None:
     space, group = planted[0] * np.float32(scale), planted[1]
-    result = find_segments(space, settings=SETTINGS, seed=0)
-    assert adjusted_rand_score(group, everybody(space, result)) > 0.95
+    leaves = find_leaves(space, settings=SETTINGS, seed=0)
+    assert adjusted_rand_score(group, segments_of(space, leaves, n_segments=4)) > 0.95
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -224,19 +177,18 @@ def test_coordinates_that_are_no_numbers_are_an_error(value: float) -> None:
     space = np.zeros((30, 3), np.float32)
     space[4, 1] = space[7, 2] = value
     with pytest.raises(FitError, match=r"2 of 30 users have NaN .*; lower learning_rate"):
-        find_segments(space, settings=SETTINGS, seed=0)
+        find_leaves(space, settings=SETTINGS, seed=0)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (5, 0), (5,)])
 def test_users_without_coordinates_are_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(FitError, match="segments need users with coordinates; found"):
-        find_segments(np.empty(shape, np.float32), settings=SETTINGS, seed=0)
+        find_leaves(np.empty(shape, np.float32), settings=SETTINGS, seed=0)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("n_segments", 0),
         ("min_cluster_size", 1),
         ("min_samples", 0),
         ("n_neighbors", 1),
@@ -251,12 +203,12 @@ def test_settings_out_of_range_are_refused(name: str, value: int) -> None:
 
 
 @hypothesis_settings(max_examples=60, deadline=None)
-@given(st.integers(1, 10**7))
-def test_sizes_grow_with_the_users_and_leave_room_for_five_segments(n_users: int) -> None:
-    settings = DensitySettings()
-    assert settings.leaf_size(n_users) >= settings.min_cluster_size
-    assert settings.leaf_size(n_users) >= int(n_users / 1000)
-    smallest = settings.smallest_segment(n_users)
-    assert smallest >= 0.005 * n_users
-    assert smallest >= min(20, n_users // 5)
-    assert smallest * 5 <= max(5, n_users)
+@given(st.integers(1, 10**7), st.integers(2, 50))
+def test_the_smallest_leaf_grows_with_the_users_beyond_full_size(
+    n_users: int, min_cluster_size: int
+) -> None:
+    settings = DensitySettings(min_cluster_size=min_cluster_size, full_size_users=1000)
+    if n_users <= 1000:
+        assert settings.leaf_size(n_users) == min_cluster_size
+    else:
+        assert settings.leaf_size(n_users) == round(min_cluster_size * n_users / 1000)

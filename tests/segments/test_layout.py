@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from segmenter.segments.layout import fill_compile_cache, lay_out, neighbor_graph
+from segmenter.segments.layout import (
+    MIN_MAP_USERS,
+    fill_compile_cache,
+    is_one_place,
+    lay_out,
+    neighbor_graph,
+    user_map,
+)
 from tests.segments.reference import planted_blobs
 
 N_NEIGHBORS = 10
@@ -108,6 +116,51 @@ def test_users_in_one_place_are_linked_and_laid_out() -> None:
     assert np.isfinite(graph.data).all()
     layout = lay_out(users, graph, n_dimensions=2, min_dist=0.1, seed=0)
     assert np.isfinite(layout).all()
+
+
+def test_a_map_is_the_layout_for_the_eye(space: np.ndarray, layout: np.ndarray) -> None:
+    np.testing.assert_array_equal(user_map(space, n_neighbors=N_NEIGHBORS, seed=3), layout)
+
+
+@pytest.mark.parametrize("n_users", [2, 3, MIN_MAP_USERS - 1])
+@pytest.mark.parametrize("n_dimensions", [1, 2, 5])
+def test_very_few_users_are_mapped_on_their_principal_plane(
+    n_users: int, n_dimensions: int
+) -> None:
+    users = np.random.default_rng(0).standard_normal((n_users, n_dimensions)).astype(np.float32)
+    plane = user_map(users, n_neighbors=15, seed=0)
+    assert plane.shape == (n_users, 2)
+    assert plane.dtype == np.float32
+    width = min(2, n_dimensions, n_users)
+    theirs = PCA(width).fit_transform(users)
+    np.testing.assert_allclose(np.abs(plane[:, :width]), np.abs(theirs), atol=1e-5)
+    assert not plane[:, width:].any()
+
+
+def test_one_user_is_in_the_middle_of_the_map() -> None:
+    assert user_map(np.ones((1, 4), np.float32), n_neighbors=15, seed=0).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("n_users", [MIN_MAP_USERS, 25])
+def test_from_sixteen_users_on_there_is_a_layout(n_users: int) -> None:
+    users = np.random.default_rng(0).standard_normal((n_users, 3)).astype(np.float32)
+    plane = user_map(users, n_neighbors=15, seed=0)
+    assert np.isfinite(plane).all()
+    assert np.ptp(plane, axis=0).min() > 1
+    np.testing.assert_array_equal(user_map(users, n_neighbors=15, seed=0), plane)
+
+
+@pytest.mark.parametrize("noise", [0.0, 5e-7])
+def test_users_in_one_place_are_one_point_on_the_map(noise: float) -> None:
+    users = (7.3 + noise * (np.arange(60) % 3)[:, None] * np.ones(4)).astype(np.float32)
+    assert is_one_place(users)
+    assert np.ptp(user_map(users, n_neighbors=15, seed=0)) < 1e-5
+
+
+def test_users_who_differ_by_more_than_rounding_are_not_in_one_place() -> None:
+    users = np.full((20, 3), 1e6, dtype=np.float32)
+    users[4, 1] += 8
+    assert not is_one_place(users)
 
 
 def test_numbas_threads_are_as_before(space: np.ndarray) -> None:

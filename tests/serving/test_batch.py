@@ -181,7 +181,6 @@ def test_other_inputs_replace_the_output(run, world, request):
     tmp_path: Path = request.getfixturevalue("tmp_path")
     shared_home: MlflowHome = request.getfixturevalue("shared_home")
     out = tmp_path / "out"
-    run(out)
     smaller = make_store(world.log.head(2000), tmp_path)
     for change in (
         {"model": resolve(shared_home, "shoppers/2")},
@@ -189,6 +188,7 @@ def test_other_inputs_replace_the_output(run, world, request):
         {"store": smaller.path},
         {"shard_users": 60},
     ):
+        run(out)
         report = run(out, **change)
         found, store = table(out), smaller if "store" in change else world.store
         assert report.n_reused == 0
@@ -197,6 +197,7 @@ def test_other_inputs_replace_the_output(run, world, request):
         assert found["model_version"].unique().to_list() == [label]
         moment = change.get("as_of", store.newest)
         assert found["as_of"].dt.epoch("us").unique().to_list() == [moment]
+        assert manifest(out)["as_of"] == report.as_of == iso(moment)
         assert len(list((out / "assignments").iterdir())) == report.n_shards
 
 
@@ -278,21 +279,21 @@ def test_progress_rises_to_everybody(run, tmp_path):
 
 
 def test_memory_grows_with_the_shard_and_not_with_the_store(run, tmp_path):
-    log = planted_personas(800, seed=1, n_days=3).events
-    store = make_store(log, tmp_path).path
-    quarter = make_store(log.filter(pl.col("user") < "user-000200"), tmp_path / "quarter").path
+    log = planted_personas(4000, seed=1, n_days=1).events
+    store = make_store(log, tmp_path / "whole").path
+    quarter = make_store(log.filter(pl.col("user") < "user-001000"), tmp_path / "quarter").path
 
     def peak(store: Path, shard_users: int) -> int:
-        out = tmp_path / f"out {store.parent.name} {shard_users}"
         tracemalloc.start()
-        run(out, store=store, shard_users=shard_users)
-        _, most = tracemalloc.get_traced_memory()
+        run(tmp_path / f"{store.parent.name} {shard_users}", store=store, shard_users=shard_users)
+        _, most = tracemalloc.get_traced_memory(); print(shard_users, most)
         tracemalloc.stop()
         return most
 
-    peak(quarter, 100)  # what is imported and compiled once counts for neither
-    assert peak(store, 100) < 1.2 * peak(quarter, 99)
-    assert peak(store, 800) > 1.3 * peak(store, 101)
+    peak(quarter, 500)  # what is imported and compiled once counts for neither
+    of_quarter, of_whole = peak(quarter, 499), peak(store, 500)
+    assert of_whole < 1.2 * of_quarter
+    assert peak(store, 4000) > 1.5 * of_whole, "everything at once must be told from shards"
 
 
 def test_what_is_no_store_or_no_bundle_is_refused_and_leaves_nothing(run, own_home, tmp_path):

@@ -105,19 +105,8 @@ def test_a_rerun_after_a_kill_ends_like_a_run_that_nothing_disturbed(target, req
     assert contents(out) == contents(whole)
 
 
-def test_partial_shards_of_other_inputs_are_never_used(run, whole, tmp_path):
-    out = tmp_path / "out"
-    with ShardFolder(out, identity="other") as folder:
-        for kind in ("assignments", "embeddings"):
-            folder.path(kind, 0).parent.mkdir(parents=True)
-            shutil.copyfile(whole / kind / "part-00000.parquet", folder.path(kind, 0))
-    assert run(out).n_reused == 0
-    assert contents(out) == contents(whole)
-
-
-def test_a_partial_shard_that_was_damaged_is_made_again(run, whole, tmp_path):
-    out = tmp_path / "out"
-    identity = json.loads((whole / "manifest.json").read_text())["identity"]
+def fill_partial(out: Path, whole: Path, *, identity: str) -> ShardFolder:
+    """Leave two finished shards of a whole output in the partial folder of another."""
     shards = json.loads((whole / "manifest.json").read_text())["shards"]
     with ShardFolder(out, identity=identity) as folder:
         for number in (0, 1):
@@ -126,9 +115,21 @@ def test_a_partial_shard_that_was_damaged_is_made_again(run, whole, tmp_path):
                 source = whole / kind / f"part-{number:05d}.parquet"
                 shutil.copyfile(source, folder.path(kind, number))
             write_json(folder._record(number), shards[number])
-        folder.path("embeddings", 1).write_bytes(b"damaged")
-    assert run(out).n_reused == 1
-    assert contents(out) == contents(whole)
+    return folder
+
+
+def test_partial_shards_of_other_inputs_are_never_used(run, whole, tmp_path):
+    fill_partial(tmp_path / "out", whole, identity="other")
+    assert run(tmp_path / "out").n_reused == 0
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_a_partial_shard_that_was_damaged_is_made_again(run, whole, tmp_path):
+    identity = json.loads((whole / "manifest.json").read_text())["identity"]
+    folder = fill_partial(tmp_path / "out", whole, identity=identity)
+    folder.path("embeddings", 1).write_bytes(b"damaged")
+    assert run(tmp_path / "out").n_reused == 1
+    assert contents(tmp_path / "out") == contents(whole)
 
 
 def put(path: Path, text: str = "precious") -> None:

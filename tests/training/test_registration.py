@@ -109,6 +109,14 @@ def test_the_first_version_is_champion_and_challenger_and_the_next_one_challenge
     assert list_models(mlflow_home)[0].aliases == {"challenger": 3, "champion": 1}
 
 
+def test_a_version_that_may_not_lead_challenges_and_the_next_one_leads(mlflow_home, world):
+    held_back = register(
+        Tracker.start(mlflow_home, "shoppers"), world.bundle, "shoppers", may_lead=False
+    )
+    leads = register(Tracker.start(mlflow_home, "shoppers"), world.bundle, "shoppers")
+    assert (held_back.aliases, leads.aliases) == (("challenger",), ("challenger", "champion"))
+
+
 def test_a_version_says_where_it_comes_from(mlflow_home, world):
     with Tracker.start(mlflow_home, "shoppers") as tracker:
         version = register(
