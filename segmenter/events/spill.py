@@ -4,7 +4,6 @@ Every chunk of rows becomes one temporary file that is sorted by hash bucket, so
 some users can be read back together while only a few chunks' worth of memory is in use.
 """
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -127,15 +126,21 @@ class Spill:
 
     def read(self, buckets: tuple[int, int]) -> pl.DataFrame:
         """All rows of a range of buckets, in the order in which they were added in each bucket."""
-        first, last = buckets
-        with ExitStack() as mapped:
-            parts = []
-            for number, bounds in enumerate(self._bounds):
-                source = mapped.enter_context(pa.memory_map(str(self._path(number))))
-                start, stop = int(bounds[first]), int(bounds[last])
-                parts.append(pa.ipc.open_file(source).get_batch(0).slice(start, stop - start))
-            # Arrow copies what the parts hold; polars would take in the files that they are of.
-            return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(parts).combine_chunks()))
+        parts = [self._part(number, *buckets) for number in range(len(self._bounds))]
+        return pl.DataFrame(pl.from_arrow(pa.concat_tables(parts).combine_chunks()))
+
+    def _part(self, number: int, first: int, last: int) -> pa.Table:
+        """Copy rows out of one file, so that no more than one is ever mapped.
+
+        Pages of a mapped file count as memory of the process, and one touched value may bring in
+        megabytes.
+        """
+        start, stop = self._bounds[number][[first, last]].tolist()
+        with pa.memory_map(str(self._path(number))) as source:
+            batch = pa.ipc.open_file(source).get_batch(0)
+            # Arrow copies when it joins parts, be the second one empty.
+            parts = [batch.slice(start, stop - start), batch.slice(0, 0)]
+            return pa.Table.from_batches(parts).combine_chunks()
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.arrow"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from segmenter.segments.density import BETWEEN, Leaves
 from segmenter.segments.distances import nearest
@@ -141,7 +142,8 @@ def _middles(points: np.ndarray, leaves: Leaves) -> tuple[np.ndarray, np.ndarray
 def _grouped(middles: np.ndarray, weights: np.ndarray, *, n_groups: int, seed: int) -> np.ndarray:
     """Centroids of at most `n_groups` groups of weighted points, float64 [k, d]."""
     grouping = KMeans(min(n_groups, len(middles)), n_init=N_STARTS, random_state=seed)
-    with warnings.catch_warnings():
+    # Threads would wait for each other ten times as long as so few points take.
+    with threadpool_limits(1, "openmp"), warnings.catch_warnings():
         # Fewer places than groups give equal centroids, and those without users go later.
         warnings.simplefilter("ignore", ConvergenceWarning)
         grouping.fit(middles, sample_weight=weights)

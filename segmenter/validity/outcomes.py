@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 
 from segmenter.events.store import EventStore
-from segmenter.validity.window import EventWindow, windows
+from segmenter.validity.window import EventWindow, commonest, value_counts, windows
 
 MIN_POSITIVES = 30
 """Users on the rarer side of a yes-or-no outcome; fewer say nothing about segments."""
 MIN_RATE = 0.02
 MAX_TYPES = 64
-"""Event types that are looked at, the most frequent of the store first."""
+"""Event types that are looked at, the most frequent first."""
 MAX_TYPE_OUTCOMES = 8
 """Of them, so many that tell users apart become outcomes."""
 EVERYBODY = "everybody"
@@ -113,9 +113,10 @@ def future_outcomes(
         that nothing is returned where nobody did anything.
     """
     last = store.newest + 1 if end is None else end
-    names = store.vocabulary("event")[:MAX_TYPES]
+    names = store.vocabulary("event")
+    asked = commonest(names, value_counts(store, users, "event", start=cut, end=last), MAX_TYPES)
     blocks = [
-        _future_of(block, len(names), has_value="value" in store.numeric)
+        _future_of(block, asked + 1, has_value="value" in store.numeric)
         for block in windows(store, users, start=cut, end=last)
     ]
     spend, events, types = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
@@ -125,20 +126,16 @@ def future_outcomes(
         Outcome("later events", "r2", np.log1p(events), everybody, logged=True),
     )
     occurrences = (
-        Outcome(f"later {name}", "auc", (types[:, code] > 0).astype(np.float64), everybody)
-        for code, name in enumerate(names)
+        Outcome(f"later {names[code]}", "auc", types[:, place].astype(np.float64), everybody)
+        for place, code in enumerate(asked)
     )
     telling = [outcome for outcome in occurrences if outcome.is_telling()][:MAX_TYPE_OUTCOMES]
     return (*(outcome for outcome in amounts if outcome.is_telling()), *telling)
 
 
 def _future_of(
-    block: EventWindow, n_types: int, *, has_value: bool
+    block: EventWindow, types: np.ndarray, *, has_value: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spend [n], events [n] and events of each type [n, n_types] of one block of users."""
+    """Spend [n], events [n] and whether there are events of each type [n, T] of some users."""
     value = np.nan_to_num(block.numbers("value")) if has_value else np.zeros(len(block.owner))
-    code = block.codes("event").astype(np.int64)
-    known = (code > 0) & (code <= n_types)
-    cells = (block.owner * n_types + code - 1)[known]
-    by_type = np.bincount(cells, minlength=block.n_users * n_types)
-    return block.total(value), block.total(), by_type.reshape(block.n_users, n_types)
+    return block.total(value), block.total(), block.holds("event", types)

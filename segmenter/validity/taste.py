@@ -6,18 +6,20 @@ never touched the user takes up next. That needs a look at both sides of the cut
 before it only settles who is asked.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from segmenter.events.store import EventStore
 from segmenter.validity.outcomes import Outcome
-from segmenter.validity.window import EventWindow, windows
+from segmenter.validity.window import commonest, value_counts, windows
 
 MAX_ITEMS = 200
 """Items count as kinds of things where a log has no category and no more items than this."""
+MAX_FOUND = {"category": math.inf, "item": MAX_ITEMS}
 MAX_KINDS = 500
-"""Kinds that are looked at, the most frequent of the store first."""
+"""Kinds that are looked at, the most frequent first."""
 ADOPTION_RATES = (0.05, 0.30)
 """Share of adopters among those who had not touched a kind: rarer is chance, commoner activity."""
 NEWCOMERS = "who had not touched it"
@@ -44,19 +46,32 @@ class Touched:
     after: np.ndarray
 
 
-def taste_field(store: EventStore) -> str:
-    """The field that says what kind of thing an event was about.
+def taste_kinds(store: EventStore, users: np.ndarray, *, end: int) -> tuple[str, np.ndarray]:
+    """What says which kind of thing an event was about.
+
+    Parameters
+    ----------
+    store
+        The events.
+    users
+        int64 [n] rows of the store.
+    end
+        Only events before this time have a say, microseconds.
 
     Returns
     -------
-    str
+    field : str
         ``"category"`` where there is one, else ``"item"`` where items are few, else ``"event"``.
+    codes : numpy.ndarray
+        int64 [V], codes of its values, the most frequent first.
     """
-    if "category" in store.categorical:
-        return "category"
-    if "item" in store.categorical and len(store.vocabulary("item")) <= MAX_ITEMS:
-        return "item"
-    return "event"
+    fields = [name for name in ("category", "item") if name in store.categorical]
+    for field in (*fields, "event"):
+        counts = value_counts(store, users, field, end=end)
+        n_kinds = np.count_nonzero(counts)
+        if field == "event" or 0 < n_kinds <= MAX_FOUND[field]:
+            break
+    return field, 1 + commonest(store.vocabulary(field), counts, MAX_KINDS)
 
 
 def touched(store: EventStore, users: np.ndarray, *, cut: int, end: int) -> Touched:
@@ -71,22 +86,16 @@ def touched(store: EventStore, users: np.ndarray, *, cut: int, end: int) -> Touc
     cut, end
         Events before `cut`, and those with ``cut <= time < end``, microseconds.
     """
-    field = taste_field(store)
-    kinds = tuple(store.vocabulary(field)[:MAX_KINDS])
-    before = [_seen(block, field, len(kinds)) for block in windows(store, users, end=cut)]
-    after = [
-        _seen(block, field, len(kinds)) for block in windows(store, users, start=cut, end=end)
-    ]
-    return Touched(field, kinds, np.concatenate(before), np.concatenate(after))
-
-
-def _seen(block: EventWindow, field: str, n_kinds: int) -> np.ndarray:
-    """Which kinds each user of a block has an event of, bool [n_users, n_kinds]."""
-    # Column 0 takes missing values and the kinds that are not looked at.
-    code = block.codes(field)
-    seen = np.zeros((block.n_users, n_kinds + 1), dtype=bool)
-    seen[block.owner, np.where(code <= n_kinds, code, 0)] = True
-    return seen[:, 1:]
+    field, codes = taste_kinds(store, users, end=end)
+    texts = store.vocabulary(field)
+    before, after = (
+        np.concatenate([block.holds(field, codes) for block in blocks])
+        for blocks in (
+            windows(store, users, end=cut),
+            windows(store, users, start=cut, end=end),
+        )
+    )
+    return Touched(field, tuple(texts[code - 1] for code in codes), before, after)
 
 
 def later_kinds(seen: Touched) -> Outcome | None:

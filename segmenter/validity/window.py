@@ -47,6 +47,16 @@ class EventWindow:
         """float64 [E], values of a numeric field; NaN is missing."""
         return np.asarray(self._store.numbers(name)[self._positions])
 
+    def holds(self, name: str, codes: np.ndarray) -> np.ndarray:
+        """Whether each user has an event with each of some codes [V], bool [n_users, V]."""
+        found = self.codes(name)
+        place = np.zeros(max(found.max(initial=0), codes.max(initial=0)) + 1, dtype=np.int64)
+        place[codes] = np.arange(1, len(codes) + 1)
+        # Column 0 takes the values that are not asked for.
+        held = np.zeros((self.n_users, len(codes) + 1), dtype=bool)
+        held[self.owner, place[found]] = True
+        return held[:, 1:]
+
     @cached_property
     def is_first(self) -> np.ndarray:
         """Bool [E], whether an event is its user's first in the window."""
@@ -110,3 +120,49 @@ def windows(
         times = store.times[positions]
         inside = times < end if start is None else (times >= start) & (times < end)
         yield EventWindow(len(rows), owner[inside], store, positions[inside])
+
+
+def value_counts(
+    store: EventStore, users: np.ndarray, name: str, *, start: int | None = None, end: int
+) -> np.ndarray:
+    """Events with each value of a field in a span of time.
+
+    Parameters
+    ----------
+    store
+        The events.
+    users
+        int64 [n] rows of the store.
+    name
+        A categorical field.
+    start, end
+        As in `windows`.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [V], in the order of the vocabulary. A count of the store's own would tell of events
+        outside the span.
+    """
+    n_codes = len(store.vocabulary(name)) + 1
+    counts = np.zeros(n_codes, dtype=np.int64)
+    for block in windows(store, users, start=start, end=end):
+        counts += np.bincount(block.codes(name), minlength=n_codes)
+    return counts[1:]
+
+
+def commonest(texts: list[str], counts: np.ndarray, n_most: int) -> np.ndarray:
+    """Places of the values that were seen, the most frequent first, by text where equal.
+
+    Parameters
+    ----------
+    texts
+        The V values.
+    counts
+        int64 [V].
+    n_most
+        Greatest number of places.
+    """
+    seen = np.flatnonzero(counts)
+    names = np.array([texts[place] for place in seen], dtype=np.str_)
+    return seen[np.lexsort((names, -counts[seen]))][:n_most]

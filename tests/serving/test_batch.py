@@ -286,7 +286,7 @@ def test_memory_grows_with_the_shard_and_not_with_the_store(run, tmp_path):
     def peak(store: Path, shard_users: int) -> int:
         tracemalloc.start()
         run(tmp_path / f"{store.parent.name} {shard_users}", store=store, shard_users=shard_users)
-        _, most = tracemalloc.get_traced_memory(); print(shard_users, most)
+        _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 

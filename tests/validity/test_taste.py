@@ -4,12 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from segmenter.validity.guard import check_blind
+from segmenter.validity.outcomes import future_outcomes
 from segmenter.validity.taste import (
     ADOPTION_RATES,
     MAX_ITEMS,
     adoption,
     later_kinds,
-    taste_field,
+    taste_kinds,
     taste_outcomes,
     touched,
 )
@@ -90,7 +92,58 @@ def some_events(n_items, **columns):
     ],
 )
 def test_the_field_of_taste_is_the_coarsest_that_says_what_it_was_about(make_store, events, field):
-    assert taste_field(make_store(events)) == field
+    store = make_store(events)
+    found, codes = taste_kinds(store, np.arange(store.n_users), end=store.newest + 1)
+    assert found == field
+    assert sorted(codes) == list(range(1, len(store.vocabulary(field)) + 1))
+
+
+def test_kinds_come_by_their_number_of_events_before_the_end_and_then_by_text(make_store):
+    kinds = {"rare": 1, "twin b": 3, "twin a": 3, "common": 5}
+    rows = [(f"u{user}", "view", day) for user, day in enumerate([0.0] * 12 + [5.0] * 40)]
+    named = [kind for kind, count in kinds.items() for _ in range(count)]
+    events = events_of(rows).with_columns(
+        pl.Series("category", named + ["rare"] * 20 + ["later"] * 20)
+    )
+    store = make_store(events)
+    users, end = np.arange(store.n_users), START_US + DAY_US
+    seen = touched(store, users, cut=end - 1, end=end)
+    assert seen.kinds == ("common", "twin a", "twin b", "rare")
+    assert seen.before.sum(axis=0).tolist() == [5, 3, 3, 1]
+    assert taste_kinds(store, users, end=START_US) == ("event", pytest.approx([]))
+
+
+def test_what_users_turn_to_is_asked_without_a_look_past_the_end(make_store):
+    """Kinds, types and items that come or grow common later do not change what is asked."""
+    generator = np.random.default_rng(0)
+    share = np.array([0.4, 0.3, 0.2, 0.1])
+    day = generator.uniform(0, 60, 20_000)
+    late = day >= 20
+    code = np.where(
+        late, generator.choice(4, 20_000, p=share[::-1]), generator.choice(4, 20_000, p=share)
+    )
+    rows = zip(
+        [f"u{user}" for user in generator.integers(0, 200, 20_000)],
+        [f"type {one}" for one in code],
+        day,
+        strict=True,
+    )
+    events = events_of(list(rows)).with_columns(
+        pl.Series("item", [f"item {one}" for one in np.where(late, np.arange(20_000), code)])
+    )
+    store = make_store(events)
+    users, cut, end = np.arange(store.n_users), START_US + 15 * DAY_US, START_US + 20 * DAY_US
+
+    def asked(given):
+        seen = touched(given, users, cut=cut, end=end)
+        assert seen.field == "item"
+        made = future_outcomes(given, users, cut=cut, end=end)
+        made += taste_outcomes(given, users, cut=cut, end=end)
+        assert sum(one.kind == "auc" for one in made) > 1
+        parts = [part.values[:, None] for one in made for part in one.asked]
+        return np.hstack([seen.before, seen.after, *parts])
+
+    check_blind(asked, store, until=end, what="an outcome")
 
 
 def test_event_types_are_no_second_outcome_but_can_be_adopted(make_store):

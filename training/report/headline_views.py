@@ -8,6 +8,7 @@ from segmenter.validity.rows import Row, best_rule
 from segmenter.validity.validity_report import ValidityReport
 from segmenter.validity.verdicts import standing
 from training.report.data import ABOVE_FLOOR, BELOW_FLOOR, NOT_JUDGED, ReportData
+from training.report.validity_views import best_model
 from training.report.words import counted, titled
 
 STANDINGS = ("ahead of", "level with", "behind")
@@ -74,15 +75,11 @@ def verdict(report: ValidityReport) -> str:
     model = models[0].name if len(models) == 1 else "the best other clustering"
     sides = {
         "the best hand-written rule": [best_rule(report.rows, place) for place in places],
-        model: [_best(models, place) for place in places],
+        model: [best_model(report.rows, place) for place in places],
     }
     tallies = [tally for name, rows in sides.items() if (tally := _tally(name, rows))]
     judged = f"Judged on {counted(len(places), 'later outcome')}"
     return f"{judged}, the segments are {'; '.join(tallies)}." if tallies else f"{judged}."
-
-
-def _best(rows: Sequence[Row], place: int) -> Row | None:
-    return max(rows, key=lambda row: row.scores[place].score.value, default=None)
 
 
 def _tally(name: str, rows: Sequence[Row | None]) -> str:

@@ -24,7 +24,8 @@ function wrapped(text) {
   const lines = [];
   for (const word of text.split(" ")) {
     const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
-    if (lines.length && pen.measureText(longer).width <= NAME_WIDTH) lines[lines.length - 1] = longer;
+    const room = word.length < 4 ? 1.25 * NAME_WIDTH : NAME_WIDTH; // no short word alone on a line
+    if (lines.length && pen.measureText(longer).width <= room) lines[lines.length - 1] = longer;
     else lines.push(word);
   }
   const kept = lines.slice(0, 3);

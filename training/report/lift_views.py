@@ -65,11 +65,11 @@ def tenth_charts(report: ValidityReport) -> dict[int, ChartView]:
     Parameters
     ----------
     report
-        Its curves are of the segments and of what they are compared with.
+        Its curves are of the segments and of rules; the best rule on an outcome is shown.
     """
     charts = {}
     for place in sorted({curve.outcome for curve in report.curves}):
-        curves = {curve.name: curve.lifts for curve in report.curves if curve.outcome == place}
+        curves = _curves(report, place)
         charts[place] = line_chart(
             "Lift by tenths of the users",
             {name: [lift.value for lift in lifts] for name, lifts in curves.items()},
@@ -82,6 +82,15 @@ def tenth_charts(report: ValidityReport) -> dict[int, ChartView]:
             mark=1.0,
         )
     return charts
+
+
+def _curves(report: ValidityReport, place: int) -> dict[str, tuple[Interval, ...]]:
+    """Name to lifts: the segments and the best rule on one outcome, or every rule without it."""
+    curves = {curve.name: curve.lifts for curve in report.curves if curve.outcome == place}
+    rule = report.best_rule(place)
+    if rule is None or rule.name not in curves:
+        return curves
+    return {name: lifts for name, lifts in curves.items() if name in {SEGMENTS, rule.name}}
 
 
 def mean_words(outcome: OutcomeSummary, mean: float) -> str:

@@ -30,6 +30,10 @@ ASSETS = Path(__file__).parent
 SCRIPTS = ("scene.js", "labels.js", "explore.js")
 MAX_ID_CHARACTERS = 1_000_000
 """More text than this in user ids is left out: a report stays small enough to be mailed."""
+N_OPEN = 4
+"""Outcomes shown in full; more are folded below a table of all of them."""
+LAST_OF_A_CURVE = "final "
+"""Figures with this beginning are the ends of the training curves."""
 
 
 def render(data: ReportData) -> str:
@@ -61,6 +65,11 @@ def render(data: ReportData) -> str:
         standing=standing_view(data),
         levels=levels_view(data.levels),
         stages=stage_views(data.curves),
+        figures={
+            name: value
+            for name, value in data.figures.items()
+            if not name.startswith(LAST_OF_A_CURVE)
+        },
         provenance=list(flattened(data.provenance)),
         **_validity(data),
     )
@@ -107,6 +116,7 @@ def _validity(data: ReportData) -> dict[str, Any]:
         return shown
     return shown | {
         "outcomes": outcome_views(report),
+        "n_open": N_OPEN,
         "notes": other_notes(report),
         "lifts": lift_views(report),
         "lift_ticks": lift_ticks(report),

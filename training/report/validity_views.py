@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segmenter.validity.rows import OutcomeSummary, Row, Score
+from segmenter.validity.rows import OutcomeSummary, Row, Score, best_rule
 from segmenter.validity.validity_report import ValidityReport
 from segmenter.validity.verdicts import standing
 from training.report.charts import ChartView
@@ -60,6 +60,8 @@ class OutcomeView:
         Verdicts on this outcome.
     tenths
         Lift by tenths of the users, or None.
+    rule, model
+        The best rule and the best other clustering; None where there is none.
     """
 
     name: str
@@ -70,6 +72,8 @@ class OutcomeView:
     linear: tuple[ScoreView, ...]
     sentences: tuple[str, ...]
     tenths: ChartView | None
+    rule: ScoreView | None
+    model: ScoreView | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class _Table:
     rows: tuple[Row, ...]
     linear: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()
+    is_within: bool = False
 
     def scale(self, chance: float) -> Scale:
         """From chance, or the worst score within reason, to the best end of an interval."""
@@ -101,26 +106,43 @@ def outcome_views(report: ValidityReport) -> list[OutcomeView]:
 def within_views(report: ValidityReport) -> list[OutcomeView]:
     """The same among users of equal activity; empty where that was not asked."""
     within = report.within
-    return [] if within is None else _views(_Table(within.outcomes, within.rows), {})
+    return (
+        [] if within is None else _views(_Table(within.outcomes, within.rows, is_within=True), {})
+    )
 
 
 def _views(table: _Table, charts: dict[int, ChartView]) -> list[OutcomeView]:
     scales = {chance: table.scale(chance) for chance in {o.chance for o in table.outcomes}}
     return [
-        OutcomeView(
-            name=outcome_name(outcome),
-            score_name=outcome.score_name,
-            population=_population(outcome),
-            chance_at=scales[outcome.chance].at(outcome.chance),
-            scores=_scores(table.rows, place, outcome.chance, scale=scales[outcome.chance]),
-            linear=_scores(table.linear, place, outcome.chance, scale=scales[outcome.chance]),
-            sentences=tuple(
-                titled(note.partition(": ")[2]) for note in table.notes if _is_about(note, outcome)
-            ),
-            tenths=charts.get(place),
-        )
+        _view(table, place, scale=scales[outcome.chance], tenths=charts.get(place))
         for place, outcome in enumerate(table.outcomes)
     ]
+
+
+def _view(table: _Table, place: int, *, scale: Scale, tenths: ChartView | None) -> OutcomeView:
+    outcome = table.outcomes[place]
+    scores = _scores(table.rows, place, outcome.chance, scale=scale)
+    rule, model = best_rule(table.rows, place), best_model(table.rows, place)
+    return OutcomeView(
+        name=outcome_name(outcome),
+        score_name=outcome.score_name,
+        population=_population(outcome, is_within=table.is_within),
+        chance_at=scale.at(outcome.chance),
+        scores=scores,
+        linear=_scores(table.linear, place, outcome.chance, scale=scale),
+        sentences=tuple(
+            titled(note.partition(": ")[2]) for note in table.notes if _is_about(note, outcome)
+        ),
+        tenths=tenths,
+        rule=None if rule is None else scores[table.rows.index(rule)],
+        model=None if model is None else scores[table.rows.index(model)],
+    )
+
+
+def best_model(rows: Sequence[Row], place: int) -> Row | None:
+    """The clustering beside the segments with the best score for an outcome, or None."""
+    models = [row for row in rows if row.kind == "model"]
+    return max(models, key=lambda row: row.scores[place].score.value, default=None)
 
 
 def _scores(
@@ -167,7 +189,9 @@ def _is_about(note: str, outcome: OutcomeSummary) -> bool:
     return note.startswith(f"{outcome.title}: ")
 
 
-def _population(outcome: OutcomeSummary) -> str:
+def _population(outcome: OutcomeSummary, *, is_within: bool) -> str:
     mean = mean_words(outcome, outcome.mean)
     said = f"{mean} do" if outcome.kind == "auc" else f"mean {mean}"
+    if is_within and outcome.kind == "r2":  # the mean of what is left without the mean is nothing
+        said = "beside the mean of their band"
     return f"{counted(outcome.n_users, 'user')}, {said}"
