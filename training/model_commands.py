@@ -1,5 +1,6 @@
 """``segmenter segments`` and ``segmenter report``: what a model says of its segments."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,7 @@ def segments(model: Model = None, mlruns: Mlruns = MLRUNS, as_json: AsJson = Fal
             "model": resolved.label,
             "as_of": data.as_of,
             "segments": [dict(segment) for segment in data.segments],
-            "coverage": data.coverage,
+            "coverage": asdict(data.coverage),
         }
     )
 

@@ -1,9 +1,8 @@
-"""Choosing the published level on an earlier slice of time, inside the training period.
+"""Choosing the published level: what predicts on an earlier slice of time, and is stable.
 
-Users are placed as they were at an inner cut, by the very prototypes that would serve, and their
-segments are held against what they did in the window after it. Beside that stands how well the
-segments of two disjoint halves of the users agree. The outcome that is reported later is never
-looked at.
+For each level, users are placed as they were at the inner cut by the very prototypes that would
+serve. Beside what that predicts stands how well the segments of two disjoint halves of the users
+agree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,18 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from segmenter.events.store import EventStore
 from segmenter.segments.density import DensitySettings, Leaves, find_leaves
 from segmenter.segments.distances import nearest
 from segmenter.segments.projection import Projection, fit_projection
 from segmenter.segments.prototypes import SizeLimits, make_prototypes
 from segmenter.terminal import ProgressCallback
-from segmenter.validity.activity import activity_before, within_bands
-from segmenter.validity.lift import NO_SPREAD, resampled_users
-from segmenter.validity.outcomes import future_outcomes
-from segmenter.validity.scoring import Scorer, grouping
-from segmenter.validity.taste import taste_outcomes
+from segmenter.validity.lift import NO_SPREAD
 from training.config import TrainConfig
+from training.inner_slice import InnerSlice, sampled_rows
 
 LEVELS = (4, 6, 8, 10, 12, 16, 20, 24, 30, 40, 50)
 """Numbers of segments that are tried, as far as the configuration allows."""
@@ -31,98 +26,8 @@ DEFAULT_LEVEL = 12
 """Segments where there is no earlier slice to choose by."""
 TASTE_WEIGHTS = (0.0, 0.15, 0.3)
 """Weights of the taste part that are tried."""
-MAX_USERS = 8_000
-"""Users on whom the choice is made; more are sampled."""
 N_SPLITS = 2
-N_DRAWS = 50
-
-
-@dataclass(frozen=True)
-class InnerSlice:
-    """An earlier time inside the training period, with the window that followed it.
-
-    Attributes
-    ----------
-    embeddings
-        float32 [m, D], users as they were at the inner cut.
-    scorers
-        Score a segmentation of these users on everything asked of them: among all users, and
-        within bands of equal activity.
-    """
-
-    embeddings: np.ndarray
-    scorers: tuple[Scorer, ...]
-
-    def validity(self, labels: np.ndarray, *, seed: int) -> np.ndarray:
-        """How much of the window segments predict: the mean over everything asked.
-
-        Parameters
-        ----------
-        labels
-            int [m].
-        seed
-            Of the split into folds.
-
-        Returns
-        -------
-        numpy.ndarray
-            float64 [1 + draws], of the users as they are and of each bootstrap sample: 0 for the
-            same guess for everybody, 1 for a perfect one.
-        """
-        candidate = grouping("tried", "segments", {"": labels}, seed=seed)
-        figures = []
-        for scorer in self.scorers:
-            scored = scorer.score(candidate)
-            for outcome, figure in zip(scorer.outcomes, scored.figures, strict=True):
-                chance = 0.0 if outcome.kind == "r2" else 0.5
-                figures.append((figure - chance) / (1 - chance))
-        return np.mean(figures, axis=0)
-
-
-def inner_slice(
-    store: EventStore, users: np.ndarray, embeddings: np.ndarray, *, cut: int, end: int, seed: int
-) -> InnerSlice | None:
-    """Ask what users did after an inner cut.
-
-    Parameters
-    ----------
-    store
-        The events.
-    users
-        int64 [m] rows of the store, with an event at or before the cut.
-    embeddings
-        float32 [m, D] of these users as of the cut.
-    cut, end
-        The window is after `cut`, up to and with `end`, microseconds.
-    seed
-        Of folds and draws.
-
-    Returns
-    -------
-    InnerSlice or None
-        None where nothing in the window can be predicted.
-    """
-    if len(users) > MAX_USERS:
-        kept = _sample(len(users), MAX_USERS, seed)
-        users, embeddings = users[kept], embeddings[kept]
-    outcomes = (
-        *future_outcomes(store, users, cut=cut + 1, end=end + 1),
-        *taste_outcomes(store, users, cut=cut + 1, end=end + 1),
-    )
-    if not outcomes:
-        return None
-    weights = resampled_users(len(users), n_draws=N_DRAWS, seed=seed)
-    bands = activity_before(store, users, until=cut + 1).bands
-    scorers = [Scorer(outcomes, weights, seed=seed)]
-    within = within_bands(outcomes, bands)
-    if within:
-        scorers.append(Scorer(within, weights, seed=seed, bands=bands))
-    return InnerSlice(embeddings, tuple(scorers))
-
-
-def _sample(n_users: int, n_wanted: int, seed: int) -> np.ndarray:
-    generator = np.random.default_rng(seed)
-    return np.sort(generator.choice(n_users, min(n_wanted, n_users), replace=False))
+"""Times that the users are split into halves."""
 
 
 @dataclass(frozen=True)
@@ -232,9 +137,7 @@ def choose_level(
     Breiman, Friedman, Olshen, Stone, "Classification and Regression Trees", 1984: the rule of one
     standard error.
     """
-    sampled = embeddings
-    if len(embeddings) > MAX_USERS:
-        sampled = embeddings[_sample(len(embeddings), MAX_USERS, config.seed)]
+    rows = sampled_rows(len(embeddings), seed=config.seed)
     spaces: dict[float, _Space] = {}
     tried: list[_Tried] = []
     weights = tried_weights(config)
@@ -245,14 +148,50 @@ def choose_level(
             taste_weight=weight,
             taste_components=config.taste_components,
         )
-        spaces[weight] = _space(projection, sampled, seed=config.seed)
+        spaces[weight] = _space(projection, embeddings[rows], seed=config.seed)
         tried += _levels_of(spaces[weight], weight, earlier=earlier, config=config)
         if progress is not None:
             progress(len(spaces), len(weights))
-    levels = _with_choice(tried)
+    drawn = [one.figures for one in tried if one.figures is not None]
+    levels = published([one.level for one in tried], drawn)
     chosen = spaces[next(level.taste_weight for level in levels if level.chosen)]
-    leaves = chosen.everybody.leaves if sampled is embeddings else None
+    leaves = chosen.everybody.leaves if len(rows) == len(embeddings) else None
     return Choice(levels, chosen.projection, leaves)
+
+
+def published(levels: Sequence[Level], drawn: Sequence[np.ndarray]) -> tuple[Level, ...]:
+    """Mark the level to publish, and say how far each one lies behind the best.
+
+    Parameters
+    ----------
+    levels
+        As they were tried.
+    drawn
+        float64 [1 + draws] for each level, see `InnerSlice.validity`; empty without a slice.
+
+    Returns
+    -------
+    tuple of Level
+        In the same order.
+    """
+    marked = list(levels)
+    if drawn:
+        best = max(drawn, key=lambda figures: float(figures[0]))
+        behind = [_standard_errors(best - figures) for figures in drawn]
+        marked = [replace(level, behind=far) for level, far in zip(levels, behind, strict=True)]
+        near = [place for place, far in enumerate(behind) if far <= 1]
+    else:
+        off = [abs(level.n_asked - DEFAULT_LEVEL) for level in levels]
+        near = [place for place, far in enumerate(off) if far == min(off)]
+    chosen = max(near, key=lambda place: (levels[place].stability, -levels[place].n_segments))
+    marked[chosen] = replace(marked[chosen], chosen=True)
+    return tuple(marked)
+
+
+def _standard_errors(differences: np.ndarray) -> float:
+    """A difference in units of its bootstrap standard error; `differences` is [1 + draws]."""
+    error = float(differences[1:].std(ddof=1))
+    return float(differences[0]) / max(error, NO_SPREAD)
 
 
 @dataclass(frozen=True)
@@ -335,33 +274,3 @@ def _stability(space: _Space, n_asked: int, *, seed: int) -> float:
         labels = [nearest(points, half.prototypes(n_asked, seed=seed)) for half in halves]
         agreed.append(adjusted_rand_score(*labels))
     return float(np.mean(agreed)) if agreed else 1.0
-
-
-def _with_choice(tried: Sequence[_Tried]) -> tuple[Level, ...]:
-    """Mark the published level."""
-    behind = _errors_behind([one.figures for one in tried if one.figures is not None])
-    levels = [one.level for one in tried]
-    if behind:
-        levels = [
-            replace(level, behind=errors) for level, errors in zip(levels, behind, strict=True)
-        ]
-        near = [place for place, errors in enumerate(behind) if errors <= 1]
-    else:
-        off = [abs(level.n_asked - DEFAULT_LEVEL) for level in levels]
-        near = [place for place, distance in enumerate(off) if distance == min(off)]
-    chosen = max(near, key=lambda place: (levels[place].stability, -levels[place].n_segments))
-    levels[chosen] = replace(levels[chosen], chosen=True)
-    return tuple(levels)
-
-
-def _errors_behind(drawn: Sequence[np.ndarray]) -> list[float]:
-    """Paired standard errors by which each level's validity lies behind the best one's."""
-    if not drawn:
-        return []
-    best = max(drawn, key=lambda figures: float(figures[0]))
-    behind = []
-    for figures in drawn:
-        differences = best - figures
-        error = float(differences[1:].std(ddof=1))
-        behind.append(float(differences[0]) / max(error, NO_SPREAD))
-    return behind

@@ -22,13 +22,14 @@ from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork, fit_network
+from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
 from training.registration import VALIDITY_TAG, RegisteredVersion, register
 from training.report.data import BELOW_FLOOR, ReportData
 from training.report.page import render
 from training.segmentation import Segmentation, fit_segments
-from training.selection import InnerSlice, choose_level, inner_slice
+from training.selection import choose_level
 from training.summary import build_report
 from training.tracking import Tracker
 
@@ -174,13 +175,12 @@ def earlier_slice(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
     """
     if not network.histories.window_days:
         return None
-    cut = int(network.histories.cuts.max())
+    cut, seed = int(network.histories.cuts.max()), plan.request.config.seed
     starts = np.asarray(plan.store.offsets)[plan.users]
     users = plan.users[history_ends(plan.store, plan.users, cut) > starts]
+    users = users[sampled_rows(len(users), seed=seed)]
     embeddings = embed_users(network.model, plan.store, users, as_of=cut)
-    return inner_slice(
-        plan.store, users, embeddings, cut=cut, end=plan.as_of, seed=plan.request.config.seed
-    )
+    return inner_slice(plan.store, users, embeddings, cut=cut, end=plan.as_of, seed=seed)
 
 
 def _validate(

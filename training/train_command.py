@@ -1,5 +1,6 @@
 """``segmenter train``: event store and configuration in, registered model version out."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,7 +142,7 @@ def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
         "as_of": data.as_of,
         "segments": [dict(segment) for segment in data.segments],
         "validity": data.validity,
-        "coverage": data.coverage,
+        "coverage": asdict(data.coverage),
         "reused": outcome.reused,
         "not_in_mlflow": list(outcome.unlogged),
     }

@@ -75,12 +75,26 @@ def make_prototypes(
     """
     points = fitted.astype(np.float64)
     middles, weights = _middles(points, leaves)
-    centroids = settle(points, _grouped(middles, weights, n_groups=n_segments, seed=seed))
+    grouped = _grouped(middles, weights, n_groups=n_segments, seed=seed)
+    smallest = limits.smallest(len(points))
+    kept = _without_small(points, settle(points, grouped), smallest)
+    settled = settle(points, kept)
+    if _count_users(points, settled).min() < smallest:
+        settled = kept
+    return settled[np.argsort(-_count_users(points, settled), kind="stable")]
+
+
+def _without_small(points: np.ndarray, centroids: np.ndarray, smallest: int) -> np.ndarray:
+    """Leave out the smallest segment until all are large enough, or one is left.
+
+    Nothing settles meanwhile: a centroid that moves after each loss would run to the next few
+    outliers, and so would be lost in its turn.
+    """
     users = _count_users(points, centroids)
-    while len(centroids) > 1 and users.min() < limits.smallest(len(points)):
-        centroids = settle(points, np.delete(centroids, users.argmin(), axis=0))
+    while len(centroids) > 1 and users.min() < smallest:
+        centroids = np.delete(centroids, users.argmin(), axis=0)
         users = _count_users(points, centroids)
-    return centroids[np.argsort(-users, kind="stable")]
+    return centroids
 
 
 def settle(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -188,7 +188,10 @@ class Scorer:
         *,
         variants: Sequence[int],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean AUC [variants] over an outcome's questions, and its derivative [variants, n]."""
+        """Mean AUC [variants] over an outcome's questions, and its derivative [variants, n].
+
+        NaN where no question has a yes and a no to compare.
+        """
         areas, n_asked = np.zeros(len(variants)), 0
         derivatives = np.zeros((len(variants), len(self._weights)))
         for question, predictions, stratum in zip(
@@ -200,7 +203,8 @@ class Scorer:
                 n_asked += 1
                 areas += [area for area, _ in made]
                 derivatives[:, inside] += [derivative for _, derivative in made]
-        return areas / n_asked, derivatives / n_asked
+        n_scores = n_asked or np.nan
+        return areas / n_scores, derivatives / n_scores
 
 
 def rows_of(scored: Sequence[Scored], outcomes: Sequence[Outcome]) -> tuple[Row, ...]:

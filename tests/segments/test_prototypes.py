@@ -72,14 +72,34 @@ def test_planted_groups_are_found_from_pieces_of_them(n_leaves_each: int) -> Non
 
 
 def test_cores_weigh_by_the_users_around_them() -> None:
-    """Two cores of equal size; nearly everybody between the cores stands at one of them."""
-    generator = np.random.default_rng(2)
-    places = np.repeat([-1.0, 0.0, 4.0], [400, 20, 20])
-    fitted = (places[:, None] + 0.01 * generator.standard_normal((440, 1))).astype(np.float32)
-    label = np.full(440, BETWEEN)
-    label[380:] = np.repeat([0, 1, 2], 20)
-    two = make_prototypes(fitted, leaves_of(label), n_segments=2, limits=ANY_SIZE, seed=0)
-    np.testing.assert_allclose(two[:, 0], [-400 / 420, 4], atol=0.01)
+    """Of two near cores with many users and two less near ones with few, the few are merged."""
+    places = np.repeat([0.0, 3.0, 10.0, 11.5], [30, 30, 400, 400])
+    noise = 0.01 * np.random.default_rng(2).standard_normal((len(places), 1))
+    fitted = (places[:, None] + noise).astype(np.float32)
+    label = np.full(len(places), BETWEEN)
+    for leaf, first in enumerate([0, 30, 60, 460]):
+        label[first : first + 20] = leaf
+    three = make_prototypes(fitted, leaves_of(label), n_segments=3, limits=ANY_SIZE, seed=0)
+    np.testing.assert_allclose(np.sort(three[:, 0]), [1.5, 10, 11.5], atol=0.01)
+
+
+def test_a_group_that_is_too_small_joins_the_others() -> None:
+    fitted, group = planted_blobs((200, 150, 8), n_dimensions=4, spread=0.3, seed=6)
+    prototypes = make_prototypes(
+        fitted, leaves_of(group), n_segments=3, limits=SizeLimits(), seed=0
+    )
+    large = group < 2
+    np.testing.assert_array_equal(nearest(fitted, prototypes)[large], group[large])
+    assert len(prototypes) == 2
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_prototype_is_the_middle_of_its_users(seed: int) -> None:
+    fitted, leaves = random_fit(seed, 150, 12)
+    prototypes = make_prototypes(fitted, leaves, n_segments=4, limits=ANY_SIZE, seed=0)
+    segment = nearest(fitted, prototypes)
+    means = [fitted[segment == number].mean(axis=0, dtype=np.float64) for number in range(4)]
+    np.testing.assert_allclose(prototypes, means)
 
 
 def test_there_are_no_more_segments_than_cores() -> None:

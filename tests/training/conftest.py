@@ -30,6 +30,7 @@ TINY = TrainConfig(
     taste_epochs=1,
     forecast_batch_users=128,
     n_segments=4,
+    taste_weight=0.3,
     model=SMALL,
 )
 """A job of seconds: small network, one pass per stage, few segments."""

@@ -12,7 +12,6 @@ from segmenter.autoencoder.config import DAY_US
 from segmenter.events.batches import SequenceReader
 from segmenter.events.vocabulary import Vocabulary, fit_vocabulary
 from segmenter.segments.density import BETWEEN
-from segmenter.segments.projection import Projection, fit_projection
 from tests.models import SMALL, make_store
 from tests.training.conftest import Personas, plant
 from training.config import TrainConfig
@@ -24,24 +23,9 @@ from training.segmentation import (
     fit_segments,
     user_facts,
 )
-from training.selection import Choice, Level
+from training.selection import choose_level
 
 N_SEGMENTS = 6
-
-
-def choice_of(projection: Projection, n_segments: int) -> Choice:
-    """A level as if it had been chosen."""
-    level = Level(
-        taste_weight=1.0,
-        n_asked=n_segments,
-        n_segments=n_segments,
-        validity=None,
-        behind=None,
-        stability=1.0,
-        smallest=1,
-        chosen=True,
-    )
-    return Choice((level,), projection)
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +49,13 @@ def segmented(
 ) -> tuple[Segmentation, list[tuple[int, int]]]:
     store, told = planted.store, []
     vocabulary = fit_vocabulary(store, as_of=store.newest, limits=TrainConfig().limits)
-    projection = fit_projection(embeddings, n_forecast=8, taste_weight=1.0, taste_components=8)
+    config = TrainConfig(n_segments=N_SEGMENTS, taste_weight=1.0, seed=seed)
     found = fit_segments(
         embeddings,
         SequenceReader(store, vocabulary),
         np.arange(store.n_users),
         as_of=store.newest,
-        choice=choice_of(projection, N_SEGMENTS),
+        choice=choose_level(embeddings, None, config, n_forecast=8),
         seed=seed,
         progress=lambda done, total: told.append((done, total)),
     )

@@ -20,6 +20,9 @@ const anchors = data.segments.map((_, place) => {
   return { x: data.x[near], y: data.y[near], n: members.length };
 });
 
+// Where the zoom buttons lie over the map.
+const buttons = () => ({ x: size.w - 56, y: size.h - 130, w: 56, h: 130 });
+
 function wrapped(text) {
   const lines = [];
   for (const word of text.split(" ")) {
@@ -59,6 +62,7 @@ function placedChips() {
     for (const chip of chips) {
       chip.x = Math.min(Math.max(chip.x, CHIP + 2), size.w - CHIP - 2);
       chip.y = Math.min(Math.max(chip.y, CHIP + 2), size.h - CHIP - 2);
+      if (chip.x > buttons().x - CHIP && chip.y > buttons().y - CHIP) chip.x = buttons().x - CHIP;
     }
     if (!moved) break;
   }
@@ -81,7 +85,7 @@ function placedName(chip, taken) {
   const lines = wrapped(data.segments[chip.place].name);
   const w = Math.max(...lines.map((line) => pen.measureText(line).width));
   const h = lines.length * LINE;
-  const zoomButtons = { x: size.w - 56, y: size.h - 130, w: 56, h: 130 };
+  const zoomButtons = buttons();
   const inside = (b) => b.x > 4 && b.y > 4 && b.x + w < size.w - 4 && b.y + h < size.h - 4;
   const fits = (b) => inside(b) && !overlaps(b, zoomButtons) && !taken.some((other) => overlaps(b, other));
   const boxes = [4, 22, 40].flatMap((extra) => {
