@@ -42,8 +42,10 @@ def crowd_at(store: EventStore, as_of: int) -> Crowd:
     users = np.flatnonzero(everything.total() > 0)
     (block,) = windows(store, users, end=as_of + 1)
     n_events = block.total()[:, None]
-    types = _counts(block, store, "event", EVENT_TYPES)
-    categories = _counts(block, store, "category", CATEGORIES)
+    types, categories = (
+        np.column_stack([block.total(_texts(block, store, name) == value) for value in values])
+        for name, values in (("event", EVENT_TYPES), ("category", CATEGORIES))
+    )
     recent = [block.total(as_of - block.times < days * DAY_US) for days in RECENT_DAYS]
     value = block.total(np.nan_to_num(block.numbers("value")))
     much = np.log1p(np.column_stack([types, *recent, value]))
@@ -51,12 +53,9 @@ def crowd_at(store: EventStore, as_of: int) -> Crowd:
     return Crowd(users, np.hstack([much, what]).astype(np.float32))
 
 
-def _counts(
-    block: EventWindow, store: EventStore, name: str, values: tuple[str, ...]
-) -> np.ndarray:
-    """Events of each user with each value of a field, float64 [n, len(values)]."""
-    texts = np.array(["", *store.vocabulary(name)])[block.codes(name)]
-    return np.column_stack([block.total(texts == value) for value in values])
+def _texts(block: EventWindow, store: EventStore, name: str) -> np.ndarray:
+    """Value of a field of each event, whatever its code."""
+    return np.array(["", *store.vocabulary(name)])[block.codes(name)]
 
 
 def slice_of(store: EventStore, *, seed: int = 0) -> InnerSlice:

@@ -23,7 +23,7 @@ from segmenter.validity.rows import (
 from segmenter.validity.validity_report import ValidityReport
 from segmenter.validity.verdicts import verdicts
 from training.report.data import MAP_SIDE, Coverage, ReportData, UserMap
-from training.selection import Level
+from training.selection import DEFAULT_LEVEL, Level
 
 ACTIVITY = ("Very active", "Active", "Regular", "Occasional", "Rare", "Lapsed")
 VALUES = (
@@ -135,7 +135,8 @@ def sample_levels(
     n_segments, weights
         What was tried.
     was_judged
-        Whether there was a slice to measure validity in; otherwise the first level is chosen.
+        Whether there was a slice to measure validity in; otherwise the most stable of those
+        nearest to the default is chosen.
     """
     levels = []
     for weight in weights:
@@ -144,8 +145,12 @@ def sample_levels(
             stability = 0.85 - 0.09 * math.log2(number) + float(generator.normal(0, 0.03))
             levels.append(Level(weight, number, number, validity, 0.0, stability, 900 // number))
     if not was_judged:
-        unknown = [replace(level, validity=None, behind=None) for level in levels]
-        return (replace(unknown[0], chosen=True), *unknown[1:])
+        off = min(abs(level.n_asked - DEFAULT_LEVEL) for level in levels)
+        near = [one for one in levels if abs(one.n_asked - DEFAULT_LEVEL) == off]
+        chosen = max(near, key=lambda level: level.stability)
+        return tuple(
+            replace(level, validity=None, behind=None, chosen=level is chosen) for level in levels
+        )
     best = max(level.validity or 0.0 for level in levels)
     told = [replace(level, behind=(best - (level.validity or 0.0)) / 0.012) for level in levels]
     near = [level for level in told if (level.behind or 0.0) <= 1]

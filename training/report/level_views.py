@@ -158,7 +158,7 @@ def _sentences(levels: Sequence[Level], published: Level) -> tuple[str, ...]:
     tried = f"one level was tried: {what}."
     if published["validity"] is None:
         why = "There is no earlier window inside the training period to measure validity in"
-        default = f"the most stable level at the default number is published: {what}."
+        default = f"of those nearest to the default number the most stable is published: {what}."
         return (f"{why}; {tried if len(levels) == 1 else default}",)
     told = (
         "Validity is measured in an earlier window inside the training period, never on the "
