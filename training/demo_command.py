@@ -1,12 +1,20 @@
 """``segmenter demo``: every stage of the product on real shoppers, with one command."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from segmenter.terminal import Terminal
-from training.train_command import MLRUNS, AsJson, Mlruns, outcome_json, show_outcome
+from training.train_command import (
+    MLRUNS,
+    AsJson,
+    Mlruns,
+    home_option,
+    outcome_json,
+    show_outcome,
+)
 
 if TYPE_CHECKING:
     from segmenter.events.ingest import IngestReport
@@ -130,9 +138,9 @@ def ingest_events(events: Path, store: Path, terminal: Terminal) -> "IngestRepor
 
 def next_commands(store: Path, mlruns: Path, outcome: "TrainOutcome") -> list[str]:
     """What a person is likely to type next."""
-    home = "" if mlruns == MLRUNS else f" --mlruns {mlruns}"
+    home = home_option(mlruns)
     return [
         f"segmenter segments --model {outcome.version.label}{home}",
-        f"segmenter train --store {store} --segments 24{home}",
+        f"segmenter train --store {shlex.quote(str(store))} --segments 24{home}",
         f"segmenter ui{home}",
     ]

@@ -1,13 +1,15 @@
 """``segmenter segments`` and ``segmenter report``: what a model says of its segments."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from segmenter.terminal import Terminal
-from training.train_command import MLRUNS, AsJson, Mlruns
+from training.train_command import MLRUNS, AsJson, Mlruns, home_option
 
 if TYPE_CHECKING:
     from segmenter.registry import ResolvedModel
@@ -34,7 +36,8 @@ def segments(model: Model = None, mlruns: Mlruns = MLRUNS, as_json: AsJson = Fal
     terminal.say(segment_table(data))
     for line in data.summary_lines():
         terminal.say(line)
-    terminal.next_commands(f"segmenter report --model {resolved.label} --out report.html")
+    label = f"{shlex.quote(resolved.label)}{home_option(mlruns)}"
+    terminal.next_commands(f"segmenter report --model {label} --out report.html")
     terminal.finish(
         {
             "model": resolved.label,
@@ -58,7 +61,8 @@ def report(  # noqa: PLR0917 - a command's options are its parameters
     terminal = Terminal(as_json=as_json)
     resolved, data = load_report(model, mlruns)
     write_text(out, render(data))
-    terminal.say(f"Report of {resolved.label} written to {out} ({out.stat().st_size:,} bytes)")
+    size = out.stat().st_size
+    terminal.say(Text(f"Report of {resolved.label} written to {out} ({size:,} bytes)"))
     terminal.finish({"model": resolved.label, "report": str(out)})
 
 

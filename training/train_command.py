@@ -1,5 +1,6 @@
 """``segmenter train``: event store and configuration in, registered model version out."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,12 +83,18 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         return
     outcome = run(plan, terminal.progress)
     show_outcome(outcome, terminal)
+    model = f"--model {shlex.quote(outcome.version.label)}{home_option(mlruns)}"
     terminal.next_commands(
-        f"segmenter score --store {store} --out scores --model {outcome.version.label}",
-        f"segmenter segments --model {outcome.version.label}",
-        "segmenter ui",
+        f"segmenter score --store {shlex.quote(str(store))} --out scores {model}",
+        f"segmenter segments {model}",
+        f"segmenter ui{home_option(mlruns)}",
     )
     terminal.finish(outcome_json(outcome))
+
+
+def home_option(mlruns: Path) -> str:
+    """How a next command names the home, where it is not the usual one."""
+    return "" if mlruns == MLRUNS else f" --mlruns {shlex.quote(str(mlruns))}"
 
 
 def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
@@ -108,7 +115,7 @@ def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
     }
     terminal.say("[bold]Dry run:[/bold] nothing is changed.")
     for key, value in content.items():
-        terminal.say(f"  {key}: {value}")
+        terminal.say(Text(f"  {key}: {value}"))
     terminal.finish(content)
 
 
@@ -122,9 +129,9 @@ def show_outcome(outcome: "TrainOutcome", terminal: Terminal) -> None:
     for line in outcome.data.summary_lines():
         terminal.say(line)
     aliases = ", ".join(outcome.version.aliases)
-    terminal.say(f"Model   {outcome.version.label} ({aliases})")
-    terminal.say(f"Bundle  {outcome.bundle}")
-    terminal.say(f"Report  {outcome.report}")
+    terminal.say(Text(f"Model   {outcome.version.label} ({aliases})"))
+    terminal.say(Text(f"Bundle  {outcome.bundle}"))
+    terminal.say(Text(f"Report  {outcome.report}"))
     for failure in outcome.unlogged:
         terminal.say(Text(f"Not in MLflow: {failure}", style="yellow"))
 

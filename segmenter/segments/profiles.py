@@ -314,6 +314,8 @@ def _spoken(fact: Fact) -> str:
         text = " ".join(fact.value.split())
         return text.capitalize() if text.isupper() else text
     amount = f"{fact.here:,.0f}"
-    return (
-        f"last seen {amount} days ago" if fact.field == RECENCY_LEVEL else f"{fact.field} {amount}"
-    )
+    if fact.field == RECENCY_LEVEL:
+        return f"last seen {amount} days ago"
+    if fact.field in ACTIVITY_LEVELS:
+        return f"{amount} {fact.field if fact.here >= 1.5 else fact.field.removesuffix('s')}"
+    return f"{fact.field} {amount}"

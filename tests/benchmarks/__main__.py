@@ -11,12 +11,12 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from tests.benchmarks.tables import show
 
 PREFIX = "bench_"
 
@@ -36,26 +36,6 @@ def _cpu_name() -> str:
     lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor()
-
-
-def show(name: str, result: Mapping[str, Any], console: Console) -> None:
-    """Print a result as a table, and below it what is said about it."""
-    rows = result["rows"]
-    table = Table(title=name, title_justify="left")
-    for key, value in rows[0].items():
-        table.add_column(key, justify="left" if isinstance(value, str) else "right")
-    for row in rows:
-        table.add_row(*(_told(value) for value in row.values()))
-    console.print(table)
-    for key, value in result.items():
-        if key != "rows":
-            console.print(f"  {key}: {_told(value)}", markup=False, soft_wrap=True)
-
-
-def _told(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ Run from the root of the repository, by ``python -m tests.benchmarks ingest`` or
 
     python -m tests.benchmarks.bench_ingest --millions 5 20 --scratch /tmp/ingest
 
-It makes a synthetic log (a million heavy-tailed users, six columns, in time order, in files of a
-million rows) and ingests its first 5 and its whole 20 million rows; then the real log OULAD where
-it is there, beside one sort in memory. Every ingest has a process of its own.
+It makes a synthetic log of 20 million events (a million heavy-tailed users, six columns, in time
+order, in files of a million rows) and ingests its first 5 million and all of it; then, where it
+is there, the real log OULAD, beside one sort in memory. Every ingest has a process of its own.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import polars as pl
 from rich.console import Console
 
 from segmenter.files import atomic_file
-from tests.benchmarks.__main__ import show
 from tests.benchmarks.measure import ROOT, Cost, cost_of
+from tests.benchmarks.tables import show
 
 MILLIONS = (5, 20)
 FILE_EVENTS = 1_000_000

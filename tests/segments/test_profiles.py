@@ -273,7 +273,7 @@ def test_a_segment_in_which_nothing_is_typical_is_named_by_a_number() -> None:
     did[segment_id == 1, 0] = True
     did[segment_id == 2, 1] = True
     segments = described(segment_id, did, events=np.where(segment_id == 3, 2.0, 40.0))
-    assert segments[3].name == "Rare: events 2"
+    assert segments[3].name == "Rare: 2 events"
     assert [fact.kind for fact in segments[3].facts] == [LEVEL]
     assert segments[1].name.endswith(": deed 0")
     assert segments[2].name.endswith(": deed 1")
@@ -282,7 +282,7 @@ def test_a_segment_in_which_nothing_is_typical_is_named_by_a_number() -> None:
 def test_a_single_segment_is_named_by_a_number_for_nothing_sets_it_apart() -> None:
     did = np.ones((30, 2), dtype=bool)
     (segment,) = described(np.ones(30, np.int32), did, events=np.full(30, 7.0)).values()
-    assert segment.name == "Regular: events 7"
+    assert segment.name == "Regular: 7 events"
 
 
 @pytest.mark.parametrize(

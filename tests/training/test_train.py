@@ -218,7 +218,7 @@ def test_a_log_of_a_single_moment_still_has_segments(
 def test_a_single_user_with_a_single_event_has_a_segment(
     mlflow_home: MlflowHome, tmp_path: Path
 ) -> None:
-    log = pl.DataFrame({"user": ["only"], "event": ["seen"], "time": [START]})
+    log = pl.DataFrame({"user": ["only"], "event": ["seen"], "time": np.array([START])})
     outcome = run(make_store(log, tmp_path), mlflow_home)
     (segment,) = outcome.data.segments
     assert (segment["n_users"], segment["id"]) == (1, 1)
