@@ -21,7 +21,7 @@ from training.plan import TrainRequest, plan_training
 from training.train import TrainOutcome, train
 from training.user_tables import UserTables
 
-UNTIL = "2025-02-15"
+UNTIL = "2025-02-01"
 TINY = TrainConfig(
     name="personas",
     n_cuts=2,
@@ -80,15 +80,15 @@ def plant(folder: Path, n_users: int, *, seed: int, n_days: int) -> Personas:
 
 @pytest.fixture(scope="session")
 def personas(tmp_path_factory: pytest.TempPathFactory) -> Personas:
-    """400 planted users over two months; to be read only."""
-    return plant(tmp_path_factory.mktemp("personas"), 400, seed=1, n_days=60)
+    """240 planted users over forty days; to be read only."""
+    return plant(tmp_path_factory.mktemp("personas"), 240, seed=1, n_days=40)
 
 
 @pytest.fixture(scope="session")
 def trained(
     personas: Personas, mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedJob:
-    """A job on the first six weeks, judged on the rest; to be read only."""
+    """A job on the first month, judged on the rest; to be read only."""
     home = MlflowHome(shutil.copytree(mlflow_template, tmp_path_factory.mktemp("job") / "mlruns"))
     relocate(home)
     request = TrainRequest(

@@ -110,7 +110,7 @@ def test_a_dry_run_changes_nothing(run: Run, own_job: TrainedJob, tmp_path: Path
     plan = answer.result
     assert answer.code == 0
     assert not home.exists()
-    assert (plan["users"], plan["finished_before"]) == (400, False)
+    assert (plan["users"], plan["finished_before"]) == (240, False)
     assert not plan["judged_on_later_events"]
     assert (plan["config"]["n_segments"], plan["config"]["seed"]) == (7, 3)
     assert Path(plan["job_folder"]).parent == home / "jobs"
@@ -138,7 +138,7 @@ def test_segments_answers_with_the_table(run: Run, trained: TrainedJob) -> None:
 def test_segments_prints_the_table(run: Run, trained: TrainedJob) -> None:
     answer = run("segments", "--model", "personas@challenger", "--mlruns", trained.home.path)
     assert answer.code == 0
-    assert f"{len(trained.outcome.data.segments)} segments of 400 users" in answer.out
+    assert f"{len(trained.outcome.data.segments)} segments of 240 users" in answer.out
     assert "Coverage:" in answer.out
     assert answer.err == ""
 

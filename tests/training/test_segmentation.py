@@ -127,7 +127,7 @@ def whole_log(personas: Personas) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-@pytest.mark.parametrize("days", [20, 60])
+@pytest.mark.parametrize("days", [20, 40])
 @pytest.mark.parametrize("max_categories", [500, 5])
 def test_facts_are_what_a_plain_count_gives(
     personas: Personas, days: int, max_categories: int

@@ -69,7 +69,7 @@ def test_provenance_tells_how_to_get_the_same_model_again(trained: TrainedJob) -
     assert data.provenance == {
         "events": "store",
         "events digest": plan.store.digest,
-        "until": "2025-02-15T00:00:00Z",
+        "until": "2025-02-01T00:00:00Z",
         "settings": json.loads(json.dumps(trained.request.config.to_json())),
     }
 

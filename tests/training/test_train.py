@@ -96,7 +96,7 @@ def test_what_comes_after_until_is_judged_and_never_learned_from(
     assert data.as_of == iso(int(times[times < until].max()))
     report = data.validity_report
     assert report is not None
-    assert {"later spend", "later events"} <= {outcome.title for outcome in report.outcomes}
+    assert {"Later spend R2", "Later events R2"} <= {outcome.title for outcome in report.outcomes}
     rows = {row.name for row in report.rows}
     assert {"RFM 3x3x3", "KMeans"} <= rows
     assert any(row.startswith("Demographics") for row in rows)
@@ -169,13 +169,14 @@ def test_a_job_that_died_while_publishing_is_published_when_asked_again(
 
 
 @contextmanager
-def hidden_metrics(home: MlflowHome) -> Iterator[None]:
-    """The database without its metrics: MLflow refuses every metric."""
+def full_disk(home: MlflowHome) -> Iterator[None]:
+    """The database takes no metric, as if there were no place left."""
+    refusal = "CREATE TRIGGER full BEFORE INSERT ON metrics BEGIN SELECT RAISE(ABORT, 'full'); END"
     with sqlite3.connect(home.database) as connection:
-        connection.execute("ALTER TABLE metrics RENAME TO hidden")
+        connection.execute(refusal)
     yield
     with sqlite3.connect(home.database) as connection:
-        connection.execute("ALTER TABLE hidden RENAME TO metrics")
+        connection.execute("DROP TRIGGER full")
 
 
 def bare_log(n_users: int) -> pl.DataFrame:
@@ -189,10 +190,10 @@ def test_tracking_may_fail_and_another_configuration_challenges(
     mlflow_home: MlflowHome, tmp_path: Path
 ) -> None:
     store = make_store(bare_log(80), tmp_path)
-    with hidden_metrics(mlflow_home):
+    with full_disk(mlflow_home):
         first = run(store, mlflow_home)
     assert first.version.aliases == ("challenger", "champion")
-    assert any("metrics of step 0" in what for what in first.unlogged)
+    assert "metrics of step 0" in first.unlogged[0]
     assert all(segment["n_users"] > 0 for segment in first.data.segments)
     assert sum(segment["n_users"] for segment in first.data.segments) == 80
     assert "value" not in AudienceModel.load(first.bundle).network.vocabulary.numeric

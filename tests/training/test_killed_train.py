@@ -1,0 +1,119 @@
+"""Training killed with -9 where it hurts: the same command, typed again, ends right."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from segmenter.audience_model import AudienceModel
+from segmenter.mlflow_home import MlflowHome
+from segmenter.registry import resolve
+from tests.models import SMALL
+from tests.training.conftest import no_bar, plant
+from training.config import TrainConfig
+from training.plan import TrainPlan, TrainRequest, plan_training
+from training.train import train
+
+CONFIG = TrainConfig(
+    name="mortal",
+    n_cuts=2,
+    min_events=3,
+    forecast_epochs=4,
+    taste_epochs=4,
+    forecast_batch_users=8,
+    taste_batch_users=8,
+    n_segments=3,
+    taste_weight=0.3,
+    model=SMALL,
+)
+PATIENCE_S = 300
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> TrainPlan:
+    store = plant(tmp_path, 80, seed=5, n_days=30).store
+    return plan_training(TrainRequest(store.path, CONFIG, tmp_path / "mlruns"))
+
+
+def command(plan: TrainPlan) -> list[str]:
+    """The command that a person would type, its configuration in a file."""
+    plain = {name: value for name, value in CONFIG.to_json().items() if value is not None}
+    tables = {"model": plain.pop("model")}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items()]
+    for table, settings in tables.items():
+        lines += [f"[{table}]", *(f"{name} = {value}" for name, value in settings.items())]
+    path = plan.request.mlruns.parent / "settings.toml"
+    path.write_text("\n".join(lines))
+    options = {"--store": plan.store.path, "--config": path, "--mlruns": plan.request.mlruns}
+    words = [str(word) for option in options.items() for word in option]
+    return [sys.executable, "-m", "segmenter", "train", *words, "--json"]
+
+
+def kill_when(reached: Callable[[], bool], words: list[str]) -> None:
+    """Start the command and kill it, with no chance to clean up, once a point is reached."""
+    process = subprocess.Popen(  # noqa: S603 - the words stand in this file
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + PATIENCE_S
+    try:
+        while not reached():
+            assert process.poll() is None, "the command ended before it could be killed"
+            assert time.monotonic() < end, "the point was never reached"
+            time.sleep(0.001)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def versions(home: MlflowHome) -> list[str]:
+    if not home.database.exists():
+        return []
+    found = home.client().search_model_versions("name = 'mortal'")
+    return [str(version.version) for version in found]
+
+
+def test_three_kills_and_a_last_run_leave_one_whole_model(plan: TrainPlan, tmp_path: Path) -> None:
+    home, folder, words = MlflowHome(plan.request.mlruns), plan.folder, command(plan)
+
+    kill_when((folder / "forecast-last.ckpt").exists, words)
+    assert not (folder / "forecast.safetensors").exists()
+
+    kill_when((folder / "taste-last.ckpt").exists, words)
+    assert (folder / "forecast.safetensors").exists()
+    assert not (folder / "taste.safetensors").exists()
+
+    kill_when((folder / "bundle").exists, words)
+    assert not plan.is_finished
+    assert not (folder / "report.html").exists()
+    trained_once = (folder / "taste.safetensors").stat().st_mtime_ns
+
+    done = subprocess.run(  # noqa: S603 - the words stand in this file
+        words, capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["version"], answer["reused"]) == (1, False)
+    assert (folder / "taste.safetensors").stat().st_mtime_ns == trained_once
+    assert versions(home) == ["1"]
+    assert plan.is_finished
+    assert list(folder.glob(".*.tmp")) == []
+
+    client = home.client()
+    run = client.get_run(answer["run_id"])
+    assert run.info.status == "FINISHED"
+    assert len(client.search_runs([run.info.experiment_id])) == 1
+    for stage, n_passes in {"forecast": 4, "taste": 4}.items():
+        points = client.get_metric_history(run.info.run_id, f"{stage} train loss")
+        assert {point.step for point in points} == set(range(n_passes))
+    assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["report.html"]
+
+    undisturbed = plan_training(TrainRequest(plan.store.path, CONFIG, tmp_path / "other"))
+    whole = train(undisturbed, no_bar).bundle
+    served = resolve(home, "mortal/1").folder
+    assert AudienceModel.load(served).segments == AudienceModel.load(whole).segments
+    for part in ("weights", "projection", "assigner"):
+        name = f"{part}.safetensors"
+        assert (served / name).read_bytes() == (whole / name).read_bytes(), part
