@@ -4,6 +4,7 @@ Every step leaves its result in the job's own folder under the MLflow home, so t
 resumes where it was, and the same job asked for twice is done once.
 """
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
     config = plan.request.config
     tracker.log_params(config.to_json() | {"as_of": iso(plan.as_of)})
     tracker.log_data("events", plan.store.digest, source=str(plan.store.path))
-    compiling = fill_compile_cache()
+    compiling = None if "umap" in sys.modules else fill_compile_cache()
     with bar("Training the autoencoder") as progress:
         network = fit_network(
             plan.store,
@@ -113,7 +114,8 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
             progress=progress,
         )
     embeddings = _embed(plan, network, bar)
-    compiling.wait()
+    if compiling is not None:
+        compiling.wait()
     with bar("Choosing the level") as progress:
         choice = choose_level(
             embeddings,

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
-
-from segmenter.segments.neighbors import NearestReferences
 
 NEGATIVE_SAMPLES = 5
 """UMAP's own default; the layout functions take it without one."""
@@ -75,7 +74,8 @@ def neighbor_graph(space: np.ndarray, n_neighbors: int) -> sparse.csr_matrix:
     ----------
     McInnes, Healy, Melville (2018), "UMAP", arXiv 1802.03426, section 3.1.
     """
-    indices, distances = NearestReferences(space).query(space, n_neighbors)
+    search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(space)
+    distances, indices = search.kneighbors(space)
     with _umap() as umap:
         graph, _, _ = umap.fuzzy_simplicial_set(
             space,

@@ -1,5 +1,6 @@
 """From embeddings to segments: planted kinds come out again, and facts are what was counted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from segmenter.autoencoder.config import DAY_US
 from segmenter.events.batches import SequenceReader
 from segmenter.events.vocabulary import Vocabulary, fit_vocabulary
 from segmenter.segments.density import BETWEEN
+from segmenter.segments.projection import fit_projection
 from tests.models import SMALL, make_store
 from tests.training.conftest import Personas, plant
 from training.config import TrainConfig
@@ -49,13 +51,15 @@ def segmented(
 ) -> tuple[Segmentation, list[tuple[int, int]]]:
     store, told = planted.store, []
     vocabulary = fit_vocabulary(store, as_of=store.newest, limits=TrainConfig().limits)
-    config = TrainConfig(n_segments=N_SEGMENTS, taste_weight=1.0, seed=seed)
+    config = TrainConfig(n_segments=N_SEGMENTS, taste_weight=1.0)
+    choice = choose_level(embeddings[:100], None, config, n_forecast=8)  # a matter of a second
+    projection = fit_projection(embeddings, n_forecast=8, taste_weight=1.0, taste_components=8)
     found = fit_segments(
         embeddings,
         SequenceReader(store, vocabulary),
         np.arange(store.n_users),
         as_of=store.newest,
-        choice=choose_level(embeddings, None, config, n_forecast=8),
+        choice=replace(choice, projection=projection, leaves=None),
         seed=seed,
         progress=lambda done, total: told.append((done, total)),
     )
