@@ -15,7 +15,7 @@ from segmenter.validity.outcomes import future_outcomes
 from segmenter.validity.scoring import Scorer, grouping
 from segmenter.validity.taste import taste_outcomes
 
-MAX_USERS = 8_000
+MAX_USERS = 4_000
 """Users on whom the choice is made; more are sampled."""
 N_DRAWS = 50
 

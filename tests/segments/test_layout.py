@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from segmenter.segments.layout import (
     MIN_MAP_USERS,
+    N_ROUNDS,
     fill_compile_cache,
     is_one_place,
     lay_out,
@@ -84,7 +85,7 @@ def test_a_layout_leaves_its_graph_as_it_was() -> None:
     users = np.random.default_rng(0).standard_normal((300, 5)).astype(np.float32)
     graph = neighbor_graph(users, 15)
     weights = graph.data.copy()
-    assert weights.min() < 1 / 500  # too weak for one of UMAP's 500 rounds, which drop such edges
+    assert weights.min() < 1 / N_ROUNDS  # too weak for a single round, and UMAP drops such edges
     lay_out(users, graph, n_dimensions=2, min_dist=0.0, seed=0)
     np.testing.assert_array_equal(graph.data, weights)
 
