@@ -52,13 +52,13 @@ def stable_hash(texts: pl.Series) -> np.ndarray:
 
 
 def _hash_block(starts: np.ndarray, lengths: np.ndarray, data: np.ndarray) -> np.ndarray:
-    windows = np.lib.stride_tricks.sliding_window_view(data, 8)
+    words_from = np.ndarray(len(data) - 7, "<u8", data, strides=(1,))
     hashes = lengths.astype(np.uint64) * np.uint64(SEED)
     shortest, longest = int(lengths.min()), int(lengths.max())
     for position in range(0, longest, 8):
         # Ids are mostly of one length: where every text goes on, no row needs to be picked.
         rows = slice(None) if position < shortest else np.flatnonzero(lengths > position)
-        words = windows[starts[rows] + position].view("<u8")[:, 0]
+        words = words_from[starts[rows] + position]
         if position + 8 > shortest:
             words &= TAIL_MASKS[np.minimum(lengths[rows] - position, 8)]
         mixed = (hashes[rows] ^ words) * np.uint64(MIX_WORD)

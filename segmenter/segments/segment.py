@@ -57,7 +57,7 @@ class Segment:
     share
         Of the users of the fit, in [0, 1].
     n_core
-        Members in the dense cores; the others lie between cores and came by vote.
+        Members in the dense cores; the others lie between them.
     facts
         What sets the segment apart, the most telling first.
     """

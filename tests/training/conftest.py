@@ -85,6 +85,12 @@ def personas(tmp_path_factory: pytest.TempPathFactory) -> Personas:
 
 
 @pytest.fixture(scope="session")
+def two_months(tmp_path_factory: pytest.TempPathFactory) -> Personas:
+    """400 planted users over the two months of `tests.training.crowd`; to be read only."""
+    return plant(tmp_path_factory.mktemp("two months"), 400, seed=1, n_days=60)
+
+
+@pytest.fixture(scope="session")
 def trained(
     personas: Personas, mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedJob:

@@ -13,12 +13,10 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from segmenter.audience_model import embed_batch, embed_users
-from segmenter.autoencoder.config import DAY_US
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.errors import FitError
 from segmenter.events.batches import SequenceReader
 from segmenter.events.store import EventStore
-from segmenter.validity.guard import PastStore
 from tests.models import SMALL
 from tests.training.conftest import plant
 from training.config import TrainConfig
@@ -58,7 +56,6 @@ def run_fit(
     folder: Path,
     *,
     config: TrainConfig = CONFIG,
-    as_of: int | None = None,
     at_step: Callable[[int], None] | None = None,
 ) -> Run:
     """Train; `at_step` may raise at any step of the progress."""
@@ -76,7 +73,7 @@ def run_fit(
     run.network = fit_network(
         store,
         config,
-        as_of=store.newest if as_of is None else as_of,
+        as_of=store.newest,
         folder=folder,
         on_epoch=on_epoch,
         progress=progress,
@@ -169,15 +166,6 @@ def test_another_seed_gives_other_weights(store, undisturbed: Run, tmp_path: Pat
     trained = {"forecast_encoder", "taste_encoder", "decoder"}
     names = differing(undisturbed.weights(), other.weights())
     assert trained <= {name.partition(".")[0] for name in names}
-
-
-def test_later_events_do_not_reach_the_weights(store, tmp_path: Path) -> None:
-    as_of = store.oldest + 20 * DAY_US
-    config = replace(CONFIG, forecast_epochs=1, taste_epochs=1)
-    whole = run_fit(store, tmp_path / "whole", config=config, as_of=as_of)
-    past = PastStore(store, until=as_of + 1)
-    blind = run_fit(past, tmp_path / "past", config=config, as_of=as_of)
-    assert differing(whole.weights(), blind.weights()) == []
 
 
 def steps_per_pass(store: EventStore) -> dict[str, int]:

@@ -22,14 +22,14 @@ def numbers_of(store):
 
 
 @pytest.fixture(scope="module")
-def earlier(personas):
-    return slice_of(personas.store)
+def earlier(two_months):
+    return slice_of(two_months.store)
 
 
 @pytest.fixture(scope="module")
-def persona(personas):
+def persona(two_months):
     """The kind of each user of the slice."""
-    return personas.persona[crowd_at(personas.store, CUT).users]
+    return two_months.persona[crowd_at(two_months.store, CUT).users]
 
 
 def fold_of(n_users):
@@ -64,11 +64,11 @@ def slow_score(outcome, labels, bands):
     return 2 * np.mean(scores) - 1
 
 
-def test_validity_is_the_mean_over_all_questions_of_their_score_beyond_chance(personas):
-    then = crowd_at(personas.store, CUT).users[:160]
-    some = inner_slice(personas.store, then, np.zeros((160, 2)), cut=CUT, end=AS_OF, seed=0)
+def test_validity_is_the_mean_over_all_questions_of_their_score_beyond_chance(two_months):
+    then = crowd_at(two_months.store, CUT).users[:160]
+    some = inner_slice(two_months.store, then, np.zeros((160, 2)), cut=CUT, end=AS_OF, seed=0)
     labels = np.random.default_rng(0).integers(0, 5, 160)
-    bands = activity_before(personas.store, then, until=CUT + 1).bands
+    bands = activity_before(two_months.store, then, until=CUT + 1).bands
     scores = [
         slow_score(outcome, labels, of_bands)
         for scorer, of_bands in zip(some.scorers, (None, bands), strict=True)
@@ -113,8 +113,8 @@ def test_halves_of_personas_that_differ_in_nothing_add_no_validity(earlier, pers
     assert earlier.validity(2 * persona + coin, seed=0)[0] <= earlier.validity(persona, seed=0)[0]
 
 
-def test_nothing_after_the_window_is_asked(personas):
-    then = crowd_at(personas.store, CUT)
+def test_nothing_after_the_window_is_asked(two_months):
+    then = crowd_at(two_months.store, CUT)
 
     def asked(store):
         found = slice_of(store)
@@ -128,8 +128,8 @@ def test_nothing_after_the_window_is_asked(personas):
             [found.embeddings.ravel(), *values, found.validity(then.users % 7, seed=0)]
         )
 
-    assert (np.asarray(personas.store.times) > AS_OF).mean() > 0.1
-    check_blind(asked, personas.store, until=AS_OF + 1, what="the slice")
+    assert (np.asarray(two_months.store.times) > AS_OF).mean() > 0.1
+    check_blind(asked, two_months.store, until=AS_OF + 1, what="the slice")
 
 
 def test_the_window_is_after_the_cut_and_up_to_its_end(tmp_path):
@@ -148,8 +148,8 @@ def test_the_window_is_after_the_cut_and_up_to_its_end(tmp_path):
     assert found.validity(again, seed=0)[0] > 0.9
 
 
-def test_there_is_no_slice_where_nothing_can_be_predicted(personas):
-    store = personas.store
+def test_there_is_no_slice_where_nothing_can_be_predicted(two_months):
+    store = two_months.store
     everybody, nobody = np.arange(store.n_users), np.arange(0)
     after = {"cut": store.newest, "end": store.newest + DAY_US}
     assert inner_slice(store, everybody, np.zeros((400, 1)), **after, seed=0) is None

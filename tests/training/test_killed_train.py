@@ -22,22 +22,24 @@ from training.plan import TrainPlan, TrainRequest, plan_training
 
 CONFIG = TrainConfig(
     name="mortal",
-    n_cuts=2,
-    min_events=3,
+    n_cuts=6,
+    min_events=1,
     forecast_epochs=4,
     taste_epochs=4,
-    forecast_batch_users=8,
-    taste_batch_users=8,
-    n_segments=3,
+    forecast_batch_users=4,
+    taste_batch_users=4,
+    n_segments=1,
     taste_weight=0.3,
     model=SMALL,
 )
 PATIENCE_S = 300
+N_USERS = 12
+"""So few that no layout is compiled, which would take each process ten seconds."""
 
 
 @pytest.fixture
 def plan(mlflow_home: MlflowHome, tmp_path: Path) -> TrainPlan:
-    store = plant(tmp_path, 80, seed=5, n_days=30).store
+    store = plant(tmp_path, N_USERS, seed=5, n_days=60).store
     return plan_training(TrainRequest(store.path, CONFIG, mlflow_home.path))
 
 

@@ -36,13 +36,13 @@ ONE_SPACE = TrainConfig(taste_weight=0.3)
 
 
 @pytest.fixture(scope="module")
-def crowd(personas):
-    return crowd_at(personas.store, AS_OF)
+def crowd(two_months):
+    return crowd_at(two_months.store, AS_OF)
 
 
 @pytest.fixture(scope="module")
-def earlier(personas):
-    return slice_of(personas.store)
+def earlier(two_months):
+    return slice_of(two_months.store)
 
 
 def choose(embeddings, earlier, config, **more) -> Choice:
@@ -93,9 +93,9 @@ def test_every_space_and_number_is_tried_once(choice, told):
     assert all(0 < level.stability < 0.95 for level in choice.levels)
 
 
-def test_the_chosen_segments_are_the_planted_personas_or_parts_of_them(choice, personas, crowd):
+def test_the_chosen_segments_are_the_planted_personas_or_parts_of_them(choice, two_months, crowd):
     """In what users do more than in how much: the space must be one with some taste in it."""
-    persona, label = personas.persona[crowd.users], labels_of(choice, crowd.embeddings)
+    persona, label = two_months.persona[crowd.users], labels_of(choice, crowd.embeddings)
     assert choice.level.taste_weight > 0
     assert homogeneity_score(persona, label) > 0.8
     assert adjusted_rand_score(persona, label) > 0.4
@@ -224,7 +224,7 @@ def test_without_a_slice_the_default_is_published_and_nothing_said_of_validity(c
     assert few.level.n_asked == 6
 
 
-def test_neither_what_comes_after_the_period_nor_a_second_run_changes_the_choice(personas):
+def test_neither_what_comes_after_the_period_nor_a_second_run_changes_the_choice(two_months):
     def build(store):
         crowd = crowd_at(store, AS_OF)
         found = choose(crowd.embeddings, slice_of(store), ONE_SPACE)
@@ -233,8 +233,8 @@ def test_neither_what_comes_after_the_period_nor_a_second_run_changes_the_choice
             [np.ravel(figures), found.projection.matrix.ravel(), found.leaves.labels]
         )
 
-    assert (np.asarray(personas.store.times) > AS_OF).mean() > 0.1
-    check_blind(build, personas.store, until=AS_OF + 1, what="the choice")
+    assert (np.asarray(two_months.store.times) > AS_OF).mean() > 0.1
+    check_blind(build, two_months.store, until=AS_OF + 1, what="the choice")
 
 
 def test_many_users_are_chosen_for_on_a_sample(crowd, earlier, monkeypatch):

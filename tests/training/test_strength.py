@@ -17,9 +17,9 @@ EDGES = (0.65, 0.9)
 
 
 @pytest.fixture(scope="module")
-def points(personas):
+def points(two_months):
     """Users by how much they do alone: kinds that reach into each other."""
-    embeddings = crowd_at(personas.store, AS_OF).embeddings
+    embeddings = crowd_at(two_months.store, AS_OF).embeddings
     return fit_projection(embeddings, n_forecast=N_FORECAST, taste_weight=0.0, taste_components=0)(
         embeddings
     )
