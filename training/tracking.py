@@ -20,8 +20,8 @@ from segmenter.mlflow_home import MlflowHome, import_mlflow
 
 PAUSE_S = 300.0
 """After a failed write, how long further writes are kept back: each may wait 20 s for a lock."""
-MAX_FAILED_RETRIES = 3
-"""Failures in a row after which the last retry gives up."""
+MAX_RETRY_S = 60.0
+"""Time after which the last retry gives up: a refusal comes at once, a lock is waited for."""
 PARAMETERS_PER_CALL = 100
 DATASET_DIGEST_LENGTH = 36
 
@@ -230,12 +230,10 @@ class Tracker:
             client.set_terminated(self.run_id, status)
 
         waiting = [(what, again) for what, again, _ in self._kept]
-        self._kept, failed = [], 0
+        self._kept, end = [], time.monotonic() + MAX_RETRY_S
         for what, again in [*waiting, (f"state {status}", write)]:
-            if failed < MAX_FAILED_RETRIES and self._try(what, again):
-                failed = 0
-            elif failed < MAX_FAILED_RETRIES:
-                failed += 1
+            if time.monotonic() < end:
+                self._try(what, again)
             else:
                 self._kept.append((what, again, "not tried again after other failures"))
         return self.failures

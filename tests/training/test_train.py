@@ -193,7 +193,10 @@ def test_tracking_may_fail_and_another_configuration_challenges(
     with full_disk(mlflow_home):
         first = run(store, mlflow_home)
     assert first.version.aliases == ("challenger", "champion")
-    assert "metrics of step 0" in first.unlogged[0]
+    assert {what.partition(":")[0] for what in first.unlogged} == {"metrics of step 0"}
+    kept = mlflow_home.client().get_run(first.version.run_id)
+    assert (kept.info.status, kept.data.metrics) == ("FINISHED", {})
+    assert (Path(kept.info.artifact_uri) / "report.html").exists()
     assert all(segment["n_users"] > 0 for segment in first.data.segments)
     assert sum(segment["n_users"] for segment in first.data.segments) == 80
     assert "value" not in AudienceModel.load(first.bundle).network.vocabulary.numeric
