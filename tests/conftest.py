@@ -4,11 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from segmenter.mlflow_home import MlflowHome, relocate
 from tests.models import World, make_model, make_world
 from training.registration import register
 from training.tracking import Tracker
+
+# A busy machine is no defect: speed is measured in the benchmarks, never asserted here.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
