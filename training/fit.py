@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.errors import FitError
@@ -93,7 +94,7 @@ def fit_network(
         If no event lies in the training period, or a loss is no longer a number.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _seeded(config.seed), _threads():
+    with _seeded(config.seed), leave_a_core():
         prepared = prepare(store, config, as_of=as_of)
         forecast = _StageJob("forecast", prepared, config=config, folder=folder)
         taste = _StageJob("taste", prepared, config=config, folder=folder)
@@ -135,12 +136,13 @@ def _ending_on_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def _threads() -> Iterator[None]:
-    """Leave one core to the rest of the job: threads that wait for a busy core spin."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(MAX_THREADS, max(1, (os.cpu_count() or 2) - 1)))
+def leave_a_core() -> Iterator[None]:
+    """Use one core less than there are, and few: threads that wait for a busy core spin."""
+    before, n_threads = torch.get_num_threads(), max(1, (os.cpu_count() or 2) - 1)
+    torch.set_num_threads(min(MAX_THREADS, n_threads))
     try:
-        yield
+        with threadpool_limits(min(MAX_THREADS, n_threads)):
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -22,7 +22,7 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
-from training.fit import FittedNetwork, fit_network
+from training.fit import FittedNetwork, fit_network, leave_a_core
 from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
@@ -87,7 +87,8 @@ def train(plan: TrainPlan, bar: Bar) -> TrainOutcome:
     with filelock.FileLock(folder / "lock"):
         reused = plan.is_finished
         name = plan.request.config.name
-        with Tracker.start(home, name, resume=folder / "run.json") as tracker:
+        tracking = Tracker.start(home, name, resume=folder / "run.json")
+        with tracking as tracker, leave_a_core():
             if not (folder / BUNDLE).exists():
                 _fit(plan, tracker, bar)
             data, version = _publish(plan, tracker, log=not reused)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from segmenter.clock import parse_time
 from segmenter.events.samples import PERSONAS, planted_personas
@@ -76,6 +77,15 @@ def plant(folder: Path, n_users: int, *, seed: int, n_days: int) -> Personas:
     log.attributes.filter(pl.int_range(pl.len()) % 3 > 0).write_parquet(attributes)
     persona = np.array([int(user[5:]) % len(PERSONAS) for user in store.user_ids()])
     return Personas(store, attributes, persona)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small products are slower on several threads, by far where the cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

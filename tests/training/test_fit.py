@@ -151,11 +151,19 @@ def test_the_decoder_reads_the_forecast_part_at_unit_scale(store, undisturbed: R
     np.testing.assert_allclose(spread.numpy(), 1.0, rtol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def everybody(store: EventStore, undisturbed: Run) -> np.ndarray:
+    """Embeddings of all users, each in batches of users with histories as long."""
+    network = undisturbed.network.model
+    return embed_users(network, store, np.arange(store.n_users), as_of=store.newest)
+
+
 @settings(max_examples=15, deadline=None)
 @given(chosen=st.lists(st.integers(0, 119), min_size=1, max_size=30, unique=True))
-def test_a_vector_is_the_same_in_every_company(store, undisturbed: Run, chosen) -> None:
+def test_a_vector_is_the_same_in_every_company(
+    store, undisturbed: Run, everybody, *, chosen
+) -> None:
     network = undisturbed.network.model
-    everybody = embed_users(network, store, np.arange(store.n_users), as_of=store.newest)
     reader = SequenceReader(store, network.vocabulary)
     some = embed_batch(network, reader.histories(np.array(chosen), store.newest))
     np.testing.assert_allclose(some, everybody[chosen], atol=1e-5)
@@ -312,10 +320,12 @@ def test_training_neither_follows_nor_moves_the_random_numbers_of_others(
     store, undisturbed: Run, tmp_path: Path
 ) -> None:
     torch.rand(7)
-    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    state = torch.get_rng_state()
+    torch.set_num_threads(7)
     again = run_fit(store, tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 7
+    torch.set_num_threads(1)
     assert differing(again.weights(), undisturbed.weights()) == []
 
 
