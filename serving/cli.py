@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from serving.batch import ScoreReport
-
-Mlruns = Annotated[Path, typer.Option("--mlruns", help="MLflow home.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-MLRUNS = Path("mlruns")
 
 
 def register(app: typer.Typer) -> None:

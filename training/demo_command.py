@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
-from training.train_command import (
-    MLRUNS,
-    AsJson,
-    Mlruns,
-    home_option,
-    outcome_json,
-    show_outcome,
-)
+from training.train_command import outcome_json, show_outcome
 
 if TYPE_CHECKING:
     from segmenter.events.ingest import IngestReport

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
-from training.mlflow_commands import MLRUNS, AsJson, Mlruns
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -121,8 +121,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             progress=progress,
         )
     show(report, terminal)
-    home = [] if mlruns == MLRUNS else ["--mlruns", str(mlruns)]
-    train = shlex.join(["segmenter", "train", "--store", str(store), *home])
+    train = f"segmenter train --store {shlex.quote(str(store))}{home_option(mlruns)}"
     terminal.next_commands(train, f"{train} --dry-run")
     terminal.finish(report.to_json())
 

@@ -3,19 +3,16 @@
 import shlex
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
 
-Mlruns = Annotated[Path, typer.Option("--mlruns", help="MLflow home.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the command, start nothing.")]
-MLRUNS = Path("mlruns")
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +78,7 @@ def relocate(mlruns: Mlruns = MLRUNS, as_json: AsJson = False) -> None:  # noqa:
         for column, n_rows in done.changed.items():
             terminal.say(f"  {column}: {n_rows} locations rewritten")
         terminal.say(Text(f"Database before: {done.backup}"))
-    place = "" if mlruns == MLRUNS else f" --mlruns {shlex.quote(str(mlruns))}"
+    place = home_option(mlruns)
     terminal.next_commands(f"segmenter ui{place}", f"segmenter segments{place}")
     terminal.finish(
         {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
-from training.train_command import MLRUNS, AsJson, Mlruns, home_option
 
 if TYPE_CHECKING:
     from segmenter.registry import ResolvedModel

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
     from training.train import TrainOutcome
 
 Store = Annotated[Path, typer.Option("--store", help="Folder of the event store.")]
-Mlruns = Annotated[Path, typer.Option("--mlruns", help="MLflow home.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, change nothing.")]
-MLRUNS = Path("mlruns")
 
 
 def register(app: typer.Typer) -> None:
@@ -90,11 +88,6 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         f"segmenter ui{home_option(mlruns)}",
     )
     terminal.finish(outcome_json(outcome))
-
-
-def home_option(mlruns: Path) -> str:
-    """How a next command names the home, where it is not the usual one."""
-    return "" if mlruns == MLRUNS else f" --mlruns {shlex.quote(str(mlruns))}"
 
 
 def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:

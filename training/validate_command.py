@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
-from training.train_command import MLRUNS, AsJson, Mlruns, Store
+from training.train_command import Store
 
 if TYPE_CHECKING:
     from segmenter.validity.validity_report import ValidityReport

@@ -1,0 +1,16 @@
+"""Options that commands of both rooms share, and how a next command repeats them."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MLRUNS = Path("mlruns")
+Mlruns = Annotated[Path, typer.Option("--mlruns", help="MLflow home.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def home_option(mlruns: Path) -> str:
+    """How a next command names the home, where it is not the usual one; begins with a space."""
+    return "" if mlruns == MLRUNS else f" --mlruns {shlex.quote(str(mlruns))}"
