@@ -134,6 +134,11 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - anything that 
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:  # noqa: ANN401 - anything that JSON can say
+    """The value in a JSON file, such as one that `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def digest_of_file(path: Path) -> str:
     """SHA-256 of a file's bytes as lower-case hexadecimal text."""
     with path.open("rb") as opened:

@@ -38,8 +38,11 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "window_days": (float, int),
     "n_segments": (int,),
     "taste_weight": (float, int),
+    "encoder": (str,),
 }
 """Settings that may be left to the data, with their types."""
+ENCODERS = ("hybrid", "profile")
+"""What the forecast part may read."""
 SHARES = ("dropout", "blank_share")
 
 
@@ -77,6 +80,9 @@ class TrainConfig:
     taste_weight
         Spread of the taste part relative to the forecast part where segments are sought; None
         chooses on the same slice.
+    encoder
+        ``"hybrid"`` reads sequences, ``"profile"`` their profile alone; None chooses on the same
+        slice, and the profile where users are few.
     taste_components
         Principal components of the taste part that take part.
     max_items, max_categories, max_types, max_extras
@@ -102,6 +108,7 @@ class TrainConfig:
     n_segments: int | None = None
     max_segments: int = 30
     taste_weight: float | None = None
+    encoder: str | None = None
     taste_components: int = 8
     max_items: int = 1500
     max_categories: int = 500
@@ -123,6 +130,9 @@ class TrainConfig:
             if value is not None and not 0 < value < math.inf:
                 message = f"{name} must be a number above 0; found {value}"
                 raise ConfigError(message)
+        if self.encoder not in (None, *ENCODERS):
+            message = f"encoder must be one of {', '.join(ENCODERS)}; found {self.encoder}"
+            raise ConfigError(message)
         if self.validation_share >= 1:
             message = f"validation_share must be below 1; found {self.validation_share}"
             raise ConfigError(message)

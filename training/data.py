@@ -63,8 +63,17 @@ class Histories:
 
 @dataclass(frozen=True)
 class HistoryBatch:
-    """A history per user and, unless nothing comes after, the window that followed."""
+    """A history per user and, unless nothing comes after, the window that followed.
 
+    Attributes
+    ----------
+    rows
+        int64 [B], which of the `Histories` these are.
+    history, window
+        Their events.
+    """
+
+    rows: np.ndarray
     history: EventBatch
     window: EventBatch | None
 
@@ -72,7 +81,7 @@ class HistoryBatch:
         """Move every tensor to a device."""
         history = self.history.to(device, non_blocking=non_blocking)
         window = self.window and self.window.to(device, non_blocking=non_blocking)
-        return HistoryBatch(history, window)
+        return HistoryBatch(self.rows, history, window)
 
 
 def observed_from(store: EventStore, as_of: int) -> int:
@@ -274,14 +283,22 @@ class HistoryBatches:
         for rows in self._plan:
             yield self.read(rows)
 
+    def whole(self) -> Iterator[HistoryBatch]:
+        """The same batches with every event of each history."""
+        for rows in self._plan:
+            yield self._gather(rows, self.histories.starts[rows])
+
     def read(self, rows: np.ndarray) -> HistoryBatch:
-        """The histories of some rows as one batch."""
+        """The histories of some rows as one batch: the events that the recurrent layer reads."""
+        return self._gather(rows, self.histories.ends[rows] - self._read(rows))
+
+    def _gather(self, rows: np.ndarray, starts: np.ndarray) -> HistoryBatch:
         plan = self.histories
-        history = self.reader.between(plan.starts[rows], plan.ends[rows], plan.cuts[rows])
+        history = self.reader.between(starts, plan.ends[rows], plan.cuts[rows])
         if plan.window_days == 0:
-            return HistoryBatch(history, None)
+            return HistoryBatch(rows, history, None)
         window = self.reader.between(plan.ends[rows], plan.window_ends[rows], plan.cuts[rows])
-        return HistoryBatch(history, window)
+        return HistoryBatch(rows, history, window)
 
     def padding_share(self) -> float:
         """Share of the recurrent layer's steps that carry no event, in [0, 1]."""

@@ -1,40 +1,44 @@
-"""Fitting the network in two stages; each is kept when done, so that a killed job resumes."""
+"""Fitting the network in its stages; each is kept when done, so that a killed job resumes."""
 
-import json
-import logging
-import math
 import os
-import signal
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
-from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from segmenter.autoencoder.model import SequenceAutoencoder
-from segmenter.errors import FitError
 from segmenter.events.store import EventStore
-from segmenter.files import atomic_file, write_json
 from segmenter.terminal import ProgressCallback
 from training.config import TrainConfig
-from training.data import Histories, HistoryBatches
-from training.lightning_module import ForecastStage, Stage, TasteStage
-from training.prepare import Prepared, batch_sizes, prepare
+from training.data import Histories, HistoryBatch
+from training.encoder_choice import (
+    HYBRID,
+    EncoderChoice,
+    compared_choice,
+    forced_choice,
+    read_profile_only,
+)
+from training.lightning_module import FixedParts
+from training.prepare import Prepared, prepare
+from training.stages import (
+    FORECAST,
+    HEADS,
+    TASTE,
+    EpochCallback,
+    Meter,
+    StageJob,
+    run_stage,
+    seed_generators,
+)
 
-MONITORED = "validation loss"
+ENCODER = "encoder.json"
+"""Keeps what the forecast part reads, once that is decided."""
 MAX_THREADS = 4
 """Recurrent steps are small: more threads than this wait for each other."""
-
-EpochCallback = Callable[[str, int, dict[str, float]], None]
-"""Called after each pass with (stage, pass, metrics)."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,15 @@ class FittedNetwork:
         What was learned from.
     padding_share
         Share of the recurrent steps without an event, first pass of stage one.
+    encoder
+        What the forecast part reads, and why.
     """
 
     model: SequenceAutoencoder
     curves: dict[str, dict[str, list[float]]]
     histories: Histories
     padding_share: float
+    encoder: EncoderChoice
 
 
 def fit_network(
@@ -96,43 +103,94 @@ def fit_network(
     folder.mkdir(parents=True, exist_ok=True)
     with _seeded(config.seed), leave_a_core():
         prepared = prepare(store, config, as_of=as_of)
-        forecast = _StageJob("forecast", prepared, config=config, folder=folder)
-        taste = _StageJob("taste", prepared, config=config, folder=folder)
-        meter = _Meter(progress, forecast.n_steps + taste.n_steps)
-        curves = {"forecast": _run_stage(forecast, meter, on_epoch)}
-        meter.offset = forecast.n_steps
-        if not taste.weights.exists():
-            _set_forecast_scale(prepared, config)
-        curves["taste"] = _run_stage(taste, meter, on_epoch)
-    padding = forecast.batches(0).padding_share()
-    return FittedNetwork(prepared.model.eval(), curves, prepared.histories, padding)
+        run = _Run(prepared, config, as_of, folder, Meter(progress), on_epoch)
+        fixed = FixedParts(run.read(lambda model, batch: model.profile(batch.history), whole=True))
+        encoder, curves = _fit_forecast(run, fixed)
+        curves[TASTE] = _fit_taste(run, fixed)
+    padding = run.job(FORECAST).batches(0).padding_share()
+    model = prepared.model.eval()
+    return FittedNetwork(model, curves, prepared.histories, padding, encoder)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every stage of one fit has in common."""
+
+    prepared: Prepared
+    config: TrainConfig
+    as_of: int
+    folder: Path
+    meter: Meter
+    on_epoch: EpochCallback | None
+
+    def job(self, name: str) -> StageJob:
+        """One stage."""
+        return StageJob(name, self.prepared, config=self.config, folder=self.folder)
+
+    def fit(self, name: str, fixed: FixedParts) -> dict[str, list[float]]:
+        """Run, resume or reuse one stage: per metric one value per pass."""
+        return run_stage(self.job(name), fixed, meter=self.meter, on_epoch=self.on_epoch)
+
+    def read(
+        self, what: Callable[[SequenceAutoencoder, HistoryBatch], Tensor], *, whole: bool
+    ) -> Tensor:
+        """Something of every history, in an order that no later pass changes: float32 [S, W]."""
+        model, sizes = self.prepared.model.eval(), self.job(FORECAST).sizes
+        batches = self.prepared.all_batches(sizes)
+        rows, parts = [], []
+        with torch.no_grad():
+            for batch in batches.whole() if whole else batches:
+                rows.append(torch.from_numpy(batch.rows))
+                parts.append(what(model, batch))
+        read = torch.cat(parts)
+        return torch.empty_like(read).index_copy_(0, torch.cat(rows), read)
+
+
+def _fit_forecast(
+    run: _Run, fixed: FixedParts
+) -> tuple[EncoderChoice, dict[str, dict[str, list[float]]]]:
+    """Train the forecast part, or fix it to the profile where that is all that is sound."""
+    prepared, config, decided = run.prepared, run.config, run.folder / ENCODER
+    choice = EncoderChoice.kept(decided)
+    if choice is None and (forced := forced_choice(prepared, config, as_of=run.as_of)):
+        choice = forced.keep(decided)
+    run.meter.expect(run.job(FORECAST).n_steps + run.job(TASTE).n_steps)
+    if choice is None or choice.kind == HYBRID:
+        fresh = {name: value.clone() for name, value in prepared.model.state_dict().items()}
+        curves = run.fit(FORECAST, fixed)
+        choice = choice or compared_choice(prepared, config, as_of=run.as_of).keep(decided)
+        if choice.kind == HYBRID:
+            return choice, {FORECAST: curves}
+        prepared.model.load_state_dict(fresh)
+        run.meter.expect(run.job(HEADS).n_steps)
+    read_profile_only(prepared, config, as_of=run.as_of)
+    return choice, {HEADS: run.fit(HEADS, fixed)}
+
+
+def _fit_taste(run: _Run, fixed: FixedParts) -> dict[str, list[float]]:
+    """Train the taste part and the decoder beside the forecast part as it is now."""
+    model = run.prepared.model
+    if not run.job(TASTE).weights.exists():
+
+        def forecast_part(model: SequenceAutoencoder, batch: HistoryBatch) -> Tensor:
+            profile = fixed.profile[torch.from_numpy(batch.rows)]
+            return model.forecast_encoder(batch.history, profile)
+
+        forecast = run.read(forecast_part, whole=False)
+        learned = torch.from_numpy(~run.prepared.histories.validation)
+        spread = forecast[learned].std(0, correction=0)
+        # The decoder reads the forecast part in units of its spread.
+        model.forecast_scale.copy_(torch.where(spread > 0, spread, 1.0))
+        fixed = replace(fixed, forecast=forecast)
+    return run.fit(TASTE, fixed)
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Fix torch's global generators for initial weights, dropout and noise, then restore them."""
     with torch.random.fork_rng():
-        _seed_generators(seed)
+        seed_generators(seed)
         yield
-
-
-def _seed_generators(seed: int) -> None:
-    """Seed torch's global generators, of the processor and of every accelerator."""
-    torch.default_generator.manual_seed(seed)
-    torch.cuda.manual_seed_all(seed)
-
-
-@contextmanager
-def _ending_on_interrupt() -> Iterator[None]:
-    """Let Ctrl-C be an interrupt again: Lightning ignores the signal and exits with 1."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, handler)
-            raise KeyboardInterrupt from error
-        raise
 
 
 @contextmanager
@@ -145,164 +203,3 @@ def leave_a_core() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-class _StageJob:
-    """One stage: its batches, its passes and where its weights are kept."""
-
-    def __init__(
-        self, name: str, prepared: Prepared, *, config: TrainConfig, folder: Path
-    ) -> None:
-        self.name, self.prepared, self.config = name, prepared, config
-        taste = name == "taste"
-        self.n_epochs = config.taste_epochs if taste else config.forecast_epochs
-        users = config.taste_batch_users if taste else config.forecast_batch_users
-        self.sizes = batch_sizes(config, prepared.model, users=users)
-        self.n_steps = sum(len(self.batches(epoch)) for epoch in range(self.n_epochs))
-        self.weights = folder / f"{name}.safetensors"
-        self.best = folder / f"{name}-best.safetensors"
-        self.curves = folder / f"{name}-curves.json"
-        self.last = folder / f"{name}-last.ckpt"
-
-    def seed(self, epoch: int) -> int:
-        """Seed of dropout and noise in one pass: a resumed pass draws what it would have drawn."""
-        key = (self.config.seed, int(self.name == "taste"), epoch)
-        return int(np.random.SeedSequence(key).generate_state(1)[0])
-
-    def batches(self, epoch: int) -> HistoryBatches:
-        return self.prepared.training_batches(self.sizes, (self.config.seed, epoch))
-
-    def module(self, validation: HistoryBatches) -> Stage:
-        kind = TasteStage if self.name == "taste" else ForecastStage
-        return kind(
-            self.prepared.model,
-            training_batches=self.batches,
-            validation_batches=validation,
-            n_steps=self.n_steps,
-            learning_rate=self.config.learning_rate,
-        )
-
-
-class _Meter(Callback):
-    """Moves the one progress bar of both stages."""
-
-    def __init__(self, progress: ProgressCallback | None, total: int) -> None:
-        self.progress, self.total, self.offset = progress, total, 0
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:  # noqa: ANN401
-        if self.progress is not None:
-            self.progress(self.offset + trainer.global_step, self.total)
-
-
-class _Passes(Callback):
-    """Keeps each pass's metrics and the weights of the best; its state rides the checkpoint."""
-
-    def __init__(self, job: _StageJob, on_epoch: EpochCallback | None) -> None:
-        self.job, self.on_epoch = job, on_epoch
-        self.curves: dict[str, list[float]] = {}
-        self.lowest = float("inf")
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        _seed_generators(self.job.seed(trainer.current_epoch))
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not all(map(math.isfinite, metrics.values())):
-            message = (
-                f"pass {trainer.current_epoch + 1} of the {self.job.name} stage ended with a loss "
-                f"that is no number; lower learning_rate ({self.job.config.learning_rate})"
-            )
-            raise FitError(message)
-        for name, value in metrics.items():
-            self.curves.setdefault(name, []).append(value)
-        if metrics.get(MONITORED, -float("inf")) <= self.lowest:
-            self.lowest = metrics.get(MONITORED, self.lowest)
-            save_weights(self.job.prepared.model, self.job.best)
-        if self.on_epoch is not None:
-            self.on_epoch(self.job.name, trainer.current_epoch, metrics)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"curves": self.curves, "lowest": self.lowest}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.curves, self.lowest = state_dict["curves"], state_dict["lowest"]
-
-
-class _LastPass(Checkpoint):
-    """Keeps the newest pass, whole or not at all; Lightning's own moves it over file systems."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        with atomic_file(self.path) as temporary:
-            trainer.save_checkpoint(temporary)
-
-
-def _run_stage(
-    job: _StageJob, meter: _Meter, on_epoch: EpochCallback | None
-) -> dict[str, list[float]]:
-    """Run, resume or reuse one stage; leave the model with the weights of its best pass."""
-    if not job.weights.exists():
-        passes = _Passes(job, on_epoch)
-        # Lightning calls a Checkpoint after the others, so that it holds the pass it follows.
-        _run_trainer(job, [passes, meter, _LastPass(job.last)])
-        write_json(job.curves, passes.curves)
-        job.best.replace(job.weights)
-        job.last.unlink()
-    load_weights(job.prepared.model, job.weights)
-    return json.loads(job.curves.read_text(encoding="utf-8"))
-
-
-def _run_trainer(job: _StageJob, callbacks: list[Callback]) -> None:
-    """Let Lightning run the passes, quietly, from the last checkpoint when there is one."""
-    validation = job.prepared.validation_batches(job.sizes)
-    if len(validation):
-        callbacks = [*callbacks, EarlyStopping(MONITORED, patience=job.config.patience)]
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Its advice on worker processes does not hold: batches are gathered from mapped memory.
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        trainer = pl.Trainer(
-            accelerator="auto",
-            devices=1,
-            max_epochs=job.n_epochs,
-            gradient_clip_val=1.0,
-            logger=False,
-            callbacks=callbacks,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=None if len(validation) else 0,
-            reload_dataloaders_every_n_epochs=1,
-            default_root_dir=job.last.parent,
-        )
-        resumed = str(job.last) if job.last.exists() else None
-        with _ending_on_interrupt():
-            # weights_only: a checkpoint is read as tensors and plain values, never unpickled.
-            trainer.fit(job.module(validation), ckpt_path=resumed, weights_only=True)
-    job.prepared.model.to("cpu")
-
-
-def _set_forecast_scale(prepared: Prepared, config: TrainConfig) -> None:
-    """Spread of the forecast part over the training histories: the decoder reads it in units."""
-    model = prepared.model.eval()
-    sizes = batch_sizes(config, model, users=config.forecast_batch_users)
-    with torch.inference_mode():
-        parts = [
-            model.forecast_encoder(batch.history, model.profile(batch.history))
-            for batch in prepared.training_batches(sizes)
-        ]
-    spread = torch.cat(parts).std(0, correction=0)
-    model.forecast_scale.copy_(torch.where(spread > 0, spread, 1.0))
-
-
-def save_weights(model: SequenceAutoencoder, path: Path) -> None:
-    """Write all weights and buffers as safetensors, atomically."""
-    with atomic_file(path) as temporary:
-        save_file(model.state_dict(), temporary)
-
-
-def load_weights(model: SequenceAutoencoder, path: Path) -> None:
-    """Read weights that `save_weights` wrote."""
-    model.load_state_dict(load_file(path))

@@ -1,7 +1,8 @@
-"""The two stages of training as Lightning modules; the network knows nothing of Lightning."""
+"""The stages of training as Lightning modules; the network knows nothing of Lightning."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,6 +16,22 @@ Batches = Callable[[int], Iterable[HistoryBatch]]
 """Gives the training batches of one pass."""
 
 
+@dataclass(frozen=True)
+class FixedParts:
+    """What a stage reads of each history and does not change, computed once.
+
+    Attributes
+    ----------
+    profile
+        float32 [S, P], of every history.
+    forecast
+        float32 [S, forecast_dimensions], once that part is trained.
+    """
+
+    profile: Tensor
+    forecast: Tensor | None = None
+
+
 class Stage(pl.LightningModule):
     """What both stages share: optimiser, schedule, logging.
 
@@ -22,6 +39,8 @@ class Stage(pl.LightningModule):
     ----------
     model
         The network, trained in place.
+    fixed
+        What is read of each history beside its newest events.
     training_batches
         Pass number to that pass's batches.
     validation_batches
@@ -36,13 +55,14 @@ class Stage(pl.LightningModule):
         self,
         model: SequenceAutoencoder,
         *,
+        fixed: FixedParts,
         training_batches: Batches,
         validation_batches: Iterable[HistoryBatch],
         n_steps: int,
         learning_rate: float,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.fixed = model, fixed
         self.training_batches, self.validation_batches = training_batches, validation_batches
         self.n_steps, self.learning_rate = n_steps, learning_rate
 
@@ -78,6 +98,10 @@ class Stage(pl.LightningModule):
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch.history))
         return loss
 
+    def _fixed(self, values: Tensor, batch: HistoryBatch) -> Tensor:
+        """Rows of a fixed part, where the batch lives."""
+        return values[torch.from_numpy(batch.rows)].to(self.device, non_blocking=True)
+
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW with a one-cycle schedule over all steps."""
         parameters = [p for module in self.trained() for p in module.parameters()]
@@ -96,26 +120,34 @@ class ForecastStage(Stage):
 
     def losses(self, batch: HistoryBatch) -> dict[str, Tensor]:
         """Terms of the forecast loss."""
-        return self.model.forecast_losses(batch.history, batch.window)
+        profile = self._fixed(self.fixed.profile, batch)
+        return self.model.forecast_losses(batch.history, profile, batch.window)
 
     def trained(self) -> list[torch.nn.Module]:
         """The forecast encoder and its heads."""
         return [self.model.forecast_encoder, self.model.forecast_heads]
 
 
+class HeadsStage(ForecastStage):
+    """Stage one where the forecast part is a fixed map of the profile: its heads alone learn."""
+
+    def trained(self) -> list[torch.nn.Module]:
+        """The heads of the forecast part."""
+        return [self.model.forecast_heads]
+
+
 class TasteStage(Stage):
-    """Stage two: the taste part and the decoder learn the past; the forecast part is frozen."""
+    """Stage two: the taste part and the decoder learn the past; the forecast part is read."""
 
     def losses(self, batch: HistoryBatch) -> dict[str, Tensor]:
         """Terms of the decoding loss."""
-        return self.model.taste_losses(batch.history)
+        if self.fixed.forecast is None:
+            message = "the taste part is trained beside a trained forecast part; found none"
+            raise ValueError(message)
+        profile = self._fixed(self.fixed.profile, batch)
+        forecast = self._fixed(self.fixed.forecast, batch)
+        return self.model.taste_losses(batch.history, profile, forecast)
 
     def trained(self) -> list[torch.nn.Module]:
         """The taste encoder and the decoder."""
         return [self.model.taste_encoder, self.model.decoder, self.model.profile_from_both]
-
-    def train(self, mode: bool = True) -> "TasteStage":  # noqa: FBT001, FBT002 - torch's signature
-        """Keep the frozen forecast encoder without dropout."""
-        super().train(mode)
-        self.model.forecast_encoder.eval()
-        return self

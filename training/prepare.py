@@ -54,6 +54,11 @@ class Prepared:
         chosen = np.flatnonzero(self.histories.validation)
         return HistoryBatches(self.reader, self.histories, chosen, sizes=sizes, seed=None)
 
+    def all_batches(self, sizes: BatchSizes) -> HistoryBatches:
+        """Batches of everybody, in order of length."""
+        chosen = np.arange(len(self.histories))
+        return HistoryBatches(self.reader, self.histories, chosen, sizes=sizes, seed=None)
+
 
 def batch_sizes(config: TrainConfig, model: SequenceAutoencoder, *, users: int) -> BatchSizes:
     """Limits of a batch of at most `users` users."""

@@ -63,6 +63,7 @@ def build_report(
         curves=network.curves,
         validity=None if validity is None else validity.to_json(),
         levels=tuple(asdict(level) for level in segmentation.choice.levels),
+        encoder=network.encoder.to_json(),
         figures=fit_figures(network, segmentation),
         provenance={
             "events": str(plan.store.path.name),

@@ -106,6 +106,20 @@ class ForecastEncoder(nn.Module):
             + self.from_sequence(self.sequence(batch))
         )
 
+    def read_profile_only(self, directions: Tensor) -> None:
+        """Become a fixed linear map of the profile, which sequences do not touch.
+
+        Parameters
+        ----------
+        directions
+            float32 [forecast_dimensions, profile_size].
+        """
+        with torch.no_grad():
+            for layer in (self.from_profile, self.from_profile_deep[-1], self.from_sequence):
+                layer.weight.zero_()
+                layer.bias.zero_()
+            self.from_profile.weight.copy_(directions)
+
 
 class TasteEncoder(nn.Module):
     """Profile and sequence to the taste part of the latent.

@@ -88,26 +88,36 @@ class SequenceAutoencoder(nn.Module):
         """What the decoder reads: the forecast part at unit scale beside the taste part."""
         return torch.cat([latent.forecast / self.forecast_scale, latent.taste], dim=1)
 
-    def forecast_losses(self, history: EventBatch, window: EventBatch | None) -> dict[str, Tensor]:
+    def forecast_losses(
+        self, history: EventBatch, profile: Tensor, window: EventBatch | None
+    ) -> dict[str, Tensor]:
         """Terms of the stage-one loss; in training the latent carries noise.
 
         Parameters
         ----------
         history
-            Events up to a cut.
+            Events up to a cut, at least the newest ``config.sequence_events`` of each user.
+        profile
+            float32 [B, P], the profile of the whole histories.
         window
             The same users' events in the window after it, or None.
         """
-        profile = self.profile(history)
         latent = self._noisy(self.forecast_encoder(history, profile))
         targets = None if window is None else window_targets(window, self.vocabulary)
         return self.forecast_heads.losses(latent, profile, targets)
 
-    def taste_losses(self, history: EventBatch) -> dict[str, Tensor]:
-        """Terms of the stage-two loss; the forecast part is read, not trained."""
-        profile = self.profile(history)
-        with torch.no_grad():
-            forecast = self.forecast_encoder(history, profile)
+    def taste_losses(
+        self, history: EventBatch, profile: Tensor, forecast: Tensor
+    ) -> dict[str, Tensor]:
+        """Terms of the stage-two loss; the forecast part is read, not trained.
+
+        Parameters
+        ----------
+        history, profile
+            As in `forecast_losses`.
+        forecast
+            float32 [B, forecast_dimensions], the forecast part of the histories.
+        """
         taste = self.taste_encoder(history, profile)
         latent = self._noisy(self.decoder_input(Latent(forecast, taste)))
         recent = history.tail(self.config.sequence_events)

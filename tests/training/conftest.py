@@ -25,6 +25,7 @@ from training.user_tables import UserTables
 UNTIL = "2025-02-01"
 TINY = TrainConfig(
     name="personas",
+    encoder="hybrid",
     n_cuts=2,
     min_events=3,
     forecast_epochs=1,

@@ -110,6 +110,7 @@ def sample_report(
         curves=_curves(generator),
         validity=_validity(generator, users).to_json(),
         levels=tuple(asdict(level) for level in sample_levels(generator)),
+        encoder={"kind": "hybrid", "reason": "it is", "hybrid": 0.31, "profile": 0.28},
         figures={"histories": 13_804.0, "window days": 71.2, "padding share": 0.052},
         provenance={
             "events digest": "blake2b:" + "4fd1c2" * 8,

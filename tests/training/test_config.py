@@ -20,6 +20,7 @@ ACCEPTED: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(NAMES, (int, float)),
     **dict.fromkeys(WHOLE, (int,)),
     "name": (str,),
+    "encoder": (str,),
     "model": (dict,),
 }
 WRONG_TYPES = [
@@ -76,7 +77,12 @@ def test_without_a_file_and_flags_the_defaults_hold() -> None:
 
 def test_every_setting_can_be_written_in_a_file(tmp_path: Path) -> None:
     plain = TrainConfig(
-        name="shoppers", window_days=30.0, n_segments=9, taste_weight=0, model={"dropout": 0.1}
+        name="shoppers",
+        window_days=30.0,
+        n_segments=9,
+        taste_weight=0,
+        encoder="hybrid",
+        model={"dropout": 0.1},
     ).to_json()
     assert None not in plain.values()
     model = plain.pop("model")

@@ -302,9 +302,13 @@ def test_a_pass_reads_every_history_once_within_its_budget(prepared, sizes, seed
 def test_what_is_read_is_what_was_planned(prepared) -> None:
     histories = prepared.histories
     plan = prepared.training_batches(BatchSizes(64, 10_000, 64), (0, 0))
-    for rows, batch in zip(plan._plan, plan, strict=True):
+    for rows, batch, whole in zip(plan._plan, plan, plan.whole(), strict=True):
+        assert batch.rows.tolist() == whole.rows.tolist() == rows.tolist()
         lengths = histories.ends[rows] - histories.starts[rows]
-        assert batch.history.lengths.tolist() == lengths.tolist()
+        assert whole.history.lengths.tolist() == lengths.tolist()
+        newest = whole.history.tail(64)
+        assert batch.history.lengths.tolist() == newest.lengths.tolist()
+        assert torch.equal(batch.history.times, newest.times)
         assert batch.history.as_of.tolist() == histories.cuts[rows].tolist()
         assert (batch.history.times <= batch.history.as_of[batch.history.owner]).all()
         follows = histories.window_ends[rows] - histories.ends[rows]

@@ -20,11 +20,14 @@ from segmenter.events.store import EventStore
 from tests.models import SMALL
 from tests.training.conftest import plant
 from training.config import TrainConfig
-from training.fit import FittedNetwork, fit_network, load_weights, save_weights
-from training.lightning_module import ForecastStage, Stage, TasteStage
+from training.data import HistoryBatches
+from training.fit import FittedNetwork, fit_network
+from training.lightning_module import FixedParts, ForecastStage, Stage, TasteStage
 from training.prepare import batch_sizes, prepare
+from training.stages import load_weights, save_weights
 
 CONFIG = TrainConfig(
+    encoder="hybrid",
     n_cuts=2,
     min_events=3,
     validation_share=0.2,
@@ -145,7 +148,7 @@ def test_the_decoder_reads_the_forecast_part_at_unit_scale(store, undisturbed: R
     prepared = prepare(store, CONFIG, as_of=store.newest)
     batches = prepared.training_batches(batch_sizes(CONFIG, network, users=50))
     with torch.inference_mode():
-        latents = [network.encode(batch.history) for batch in batches]
+        latents = [network.encode(batch.history) for batch in batches.whole()]
         forecast = torch.cat([network.decoder_input(latent) for latent in latents])
     spread = forecast[:, : network.config.forecast_dimensions].std(0, correction=0)
     np.testing.assert_allclose(spread.numpy(), 1.0, rtol=1e-4)
@@ -247,7 +250,7 @@ def test_only_finished_stages_stay_in_the_folder(undisturbed: Run) -> None:
         f"{stage}{end}"
         for stage in ("forecast", "taste")
         for end in (".safetensors", "-curves.json")
-    }
+    } | {"encoder.json"}
 
 
 class Trap:
@@ -270,6 +273,18 @@ def test_a_checkpoint_is_never_unpickled(store, tmp_path: Path) -> None:
     assert not (tmp_path / "forecast.safetensors").exists()
 
 
+def fixed_parts(batches: HistoryBatches, model: SequenceAutoencoder) -> FixedParts:
+    """Profile and forecast part of every history, from its events."""
+    profile = torch.zeros(len(batches.histories), model.profile.size)
+    forecast = torch.zeros(len(profile), model.config.forecast_dimensions)
+    with torch.inference_mode():
+        for batch in batches.whole():
+            rows = torch.from_numpy(batch.rows)
+            profile[rows] = model.profile(batch.history)
+            forecast[rows] = model.encode(batch.history).forecast
+    return FixedParts(profile, forecast)
+
+
 def validation_loss(
     store: EventStore, config: TrainConfig, model: SequenceAutoencoder
 ) -> list[float]:
@@ -277,11 +292,17 @@ def validation_loss(
     prepared = prepare(store, config, as_of=store.newest)
     sizes = {"forecast": config.forecast_batch_users, "taste": config.taste_batch_users}
     means = []
+    fixed = fixed_parts(prepared.all_batches(batch_sizes(config, model, users=50)), model)
     for stage, users in sizes.items():
         batches = prepared.validation_batches(batch_sizes(config, model, users=users))
         kind: type[Stage] = ForecastStage if stage == "forecast" else TasteStage
         module = kind(
-            model, training_batches=lambda _: [], validation_batches=[], n_steps=1, learning_rate=1
+            model,
+            fixed=fixed,
+            training_batches=lambda _: [],
+            validation_batches=[],
+            n_steps=1,
+            learning_rate=1,
         ).eval()
         with torch.inference_mode():
             losses = [float(sum(module.losses(batch).values())) for batch in batches]

@@ -22,6 +22,7 @@ from training.plan import TrainPlan, TrainRequest, plan_training
 
 CONFIG = TrainConfig(
     name="mortal",
+    encoder="hybrid",
     n_cuts=6,
     min_events=1,
     forecast_epochs=4,

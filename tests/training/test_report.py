@@ -285,6 +285,7 @@ def test_the_least_that_a_model_can_be_has_a_page() -> None:
         coverage=Coverage(0.0, 1.0, 0.5, 0.5, 0.0, 240),
         curves={},
         validity=None,
+        encoder={"kind": "profile", "reason": "users are few", "hybrid": None, "profile": None},
         figures={},
         provenance={},
     )

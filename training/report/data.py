@@ -96,6 +96,8 @@ class ReportData:
         Plain form of a `ValidityReport`, or None where there is no later behaviour.
     levels
         Plain form of each `training.selection.Level` that was tried, the published one marked.
+    encoder
+        Plain form of the `training.encoder_choice.EncoderChoice`: what the forecast part reads.
     figures
         Numbers of the fit: histories, padding share, seconds and the like.
     provenance
@@ -114,6 +116,7 @@ class ReportData:
     curves: dict[str, dict[str, list[float]]]
     validity: dict[str, Any] | None
     levels: tuple[dict[str, Any], ...]
+    encoder: dict[str, Any]
     figures: dict[str, float]
     provenance: dict[str, Any]
 
@@ -140,16 +143,17 @@ class ReportData:
         return replace(self, version=version)
 
     def summary_lines(self) -> list[str]:
-        """Coverage and validity for the terminal, a line each."""
+        """Encoder, coverage and validity for the terminal, a line each."""
         part = self.coverage
         covered = (
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
+        lines = [f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}", covered]
         report = self.validity_report
         if report is None:
-            return [covered, "Validity: no later events to judge by; pass --until to keep some"]
-        return [covered, *(f"Validity: {line}" for line in report.outcome_lines())]
+            return [*lines, "Validity: no later events to judge by; pass --until to keep some"]
+        return [*lines, *(f"Validity: {line}" for line in report.outcome_lines())]
 
     def headline(self) -> str:
         """One paragraph of Markdown for the registry."""
