@@ -23,7 +23,7 @@ from training.encoder_choice import (
     read_profile_only,
 )
 from training.lightning_module import FixedParts
-from training.prepare import Prepared, prepare
+from training.prepare import Prepared, batch_sizes, prepare
 from training.stages import (
     FORECAST,
     HEADS,
@@ -104,7 +104,7 @@ def fit_network(
     with _seeded(config.seed), leave_a_core():
         prepared = prepare(store, config, as_of=as_of)
         run = _Run(prepared, config, as_of, folder, Meter(progress), on_epoch)
-        fixed = FixedParts(run.read(lambda model, batch: model.profile(batch.history), whole=True))
+        fixed = read_profiles(prepared, config)
         encoder, curves = _fit_forecast(run, fixed)
         curves[TASTE] = _fit_taste(run, fixed)
     padding = run.job(FORECAST).batches(0).padding_share()
@@ -131,20 +131,6 @@ class _Run:
         """Run, resume or reuse one stage: per metric one value per pass."""
         return run_stage(self.job(name), fixed, meter=self.meter, on_epoch=self.on_epoch)
 
-    def read(
-        self, what: Callable[[SequenceAutoencoder, HistoryBatch], Tensor], *, whole: bool
-    ) -> Tensor:
-        """Something of every history, in an order that no later pass changes: float32 [S, W]."""
-        model, sizes = self.prepared.model.eval(), self.job(FORECAST).sizes
-        batches = self.prepared.all_batches(sizes)
-        rows, parts = [], []
-        with torch.no_grad():
-            for batch in batches.whole() if whole else batches:
-                rows.append(torch.from_numpy(batch.rows))
-                parts.append(what(model, batch))
-        read = torch.cat(parts)
-        return torch.empty_like(read).index_copy_(0, torch.cat(rows), read)
-
 
 def _fit_forecast(
     run: _Run, fixed: FixedParts
@@ -169,20 +155,67 @@ def _fit_forecast(
 
 def _fit_taste(run: _Run, fixed: FixedParts) -> dict[str, list[float]]:
     """Train the taste part and the decoder beside the forecast part as it is now."""
-    model = run.prepared.model
     if not run.job(TASTE).weights.exists():
-
-        def forecast_part(model: SequenceAutoencoder, batch: HistoryBatch) -> Tensor:
-            profile = fixed.profile[torch.from_numpy(batch.rows)]
-            return model.forecast_encoder(batch.history, profile)
-
-        forecast = run.read(forecast_part, whole=False)
-        learned = torch.from_numpy(~run.prepared.histories.validation)
-        spread = forecast[learned].std(0, correction=0)
-        # The decoder reads the forecast part in units of its spread.
-        model.forecast_scale.copy_(torch.where(spread > 0, spread, 1.0))
-        fixed = replace(fixed, forecast=forecast)
+        fixed = read_forecast_parts(run.prepared, run.config, fixed)
     return run.fit(TASTE, fixed)
+
+
+def read_profiles(prepared: Prepared, config: TrainConfig) -> FixedParts:
+    """The profile of every history, once for all passes.
+
+    Parameters
+    ----------
+    prepared, config
+        What is learned from, and how.
+    """
+
+    def profile(batch: HistoryBatch) -> Tensor:
+        return prepared.model.profile(batch.history)
+
+    return FixedParts(_read_all(prepared, config, profile, whole=True))
+
+
+def read_forecast_parts(prepared: Prepared, config: TrainConfig, fixed: FixedParts) -> FixedParts:
+    """Add the forecast part of every history; the decoder will read it in units of its spread.
+
+    Parameters
+    ----------
+    prepared, config
+        With the forecast part trained; the scale of the decoder's input is set.
+    fixed
+        From `read_profiles`.
+    """
+    model = prepared.model
+
+    def forecast_part(batch: HistoryBatch) -> Tensor:
+        profile = fixed.profile[torch.from_numpy(batch.rows)]
+        return model.forecast_encoder(batch.history, profile)
+
+    forecast = _read_all(prepared, config, forecast_part, whole=False)
+    learned = torch.from_numpy(~prepared.histories.validation)
+    spread = forecast[learned].std(0, correction=0)
+    model.forecast_scale.copy_(torch.where(spread > 0, spread, 1.0))
+    return replace(fixed, forecast=forecast)
+
+
+def _read_all(
+    prepared: Prepared,
+    config: TrainConfig,
+    what: Callable[[HistoryBatch], Tensor],
+    *,
+    whole: bool,
+) -> Tensor:
+    """Something of every history, in an order that no later pass changes: float32 [S, W]."""
+    prepared.model.eval()
+    sizes = batch_sizes(config, prepared.model, users=config.forecast_batch_users)
+    batches = prepared.all_batches(sizes)
+    rows, parts = [], []
+    with torch.no_grad():
+        for batch in batches.whole() if whole else batches:
+            rows.append(torch.from_numpy(batch.rows))
+            parts.append(what(batch))
+    read = torch.cat(parts)
+    return torch.empty_like(read).index_copy_(0, torch.cat(rows), read)
 
 
 @contextmanager

@@ -209,6 +209,7 @@ def _run_trainer(job: StageJob, fixed: FixedParts, callbacks: list[Callback]) ->
         trainer = pl.Trainer(
             accelerator="auto",
             devices=1,
+            precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
             max_epochs=job.n_epochs,
             gradient_clip_val=1.0,
             logger=False,

@@ -43,7 +43,7 @@ class AutoencoderConfig:
     latent_noise: float = 0.05
     profile_weight: float = 0.5
     share_weight: float = 0.3
-    count_weight: float = 3.0
+    count_weight: float = 1.0
     occurrence_weight: float = 1.0
     latent_weight: float = 0.001
     crop_events: int = 48

@@ -66,6 +66,7 @@ class GatedRecurrence(nn.Module):
     def forward(self, steps: Tensor) -> Tensor:
         """States float32 [B, T, hidden_size] of steps float32 [B, T, input_size]."""
         gate, candidate = self.gate_and_candidate(steps.transpose(0, 1)).chunk(2, dim=2)
-        opening = torch.sigmoid(gate)
-        states: Tensor = _Scan.apply(1 - opening, opening * torch.tanh(candidate))
+        # Under mixed precision the products are short floats; sums over many steps must not be.
+        opening = torch.sigmoid(gate.float())
+        states: Tensor = _Scan.apply(1 - opening, opening * torch.tanh(candidate.float()))
         return states.transpose(0, 1)

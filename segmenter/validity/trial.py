@@ -162,14 +162,26 @@ def linear_models(trial: Trial, plain: np.ndarray) -> Iterator[Candidate]:
     """Linear models on the embedding, plain features and an untrained encoder, in this order."""
     if trial.embedding is None:
         return
-    yield _linear(trial, EMBEDDING, "embedding", numbers=trial.embedding)
-    yield _linear(trial, PLAIN_FEATURES, "features", numbers=plain)
+    seed = trial.settings.seed
+    yield linear_model(EMBEDDING, "embedding", trial.embedding, seed=seed)
+    yield linear_model(PLAIN_FEATURES, "features", plain, seed=seed)
     if trial.random_embedding is not None:
-        yield _linear(trial, RANDOM_ENCODER, "features", numbers=trial.random_embedding)
+        yield linear_model(RANDOM_ENCODER, "features", trial.random_embedding, seed=seed)
 
 
-def _linear(trial: Trial, name: str, kind: str, *, numbers: np.ndarray) -> Candidate:
-    columns, seed = standardised(numbers), trial.settings.seed
+def linear_model(name: str, kind: str, numbers: np.ndarray, *, seed: int) -> Candidate:
+    """A candidate that predicts by a linear model on numbers per user.
+
+    Parameters
+    ----------
+    name, kind
+        As in `Row`.
+    numbers
+        float [n, F].
+    seed
+        Of the split into folds.
+    """
+    columns = standardised(numbers)
 
     def predict(outcome: Outcome, variants: Sequence[int]) -> Iterator[np.ndarray]:
         strengths = [STRENGTHS[variant] for variant in variants]

@@ -155,3 +155,26 @@ def test_losses_fall_when_the_network_learns(model) -> None:
             torch.stack(list(losses().values())).sum().backward()
             optimizer.step()
         assert torch.stack(list(losses().values())).sum().detach() < 0.9 * first
+
+
+def test_mixed_precision_gives_nearly_the_same_losses_and_whole_gradients(model) -> None:
+    history, window = batch_of(random_lists(40, seed=10)), batch_of(random_lists(40, seed=11))
+    profile = model.profile(history)
+    with torch.no_grad():
+        forecast = model.encode(history).forecast
+    for losses in (
+        lambda: model.forecast_losses(history, profile, window),
+        lambda: model.taste_losses(history, profile, forecast),
+    ):
+        exact = losses()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            short = losses()
+        for name, value in exact.items():
+            torch.testing.assert_close(short[name].float(), value, rtol=0.03, atol=0.01)
+        model.zero_grad()
+        torch.stack([value.float() for value in short.values()]).sum().backward()
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        assert gradients
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
+        assert all(gradient.dtype == torch.float32 for gradient in gradients)
+    model.zero_grad()
