@@ -131,12 +131,10 @@ VARIANTS = (
     Variant("without the profile", alter=_without_profile),
     Variant("without the sequence", alter=_without_sequence),
     Variant("no counts forecast", {"count_weight": 0.0}),
-    Variant("counts weigh three times", {"count_weight": 3.0}),
     Variant("no shares forecast", {"share_weight": 0.0}),
     Variant("no occurrence forecast", {"occurrence_weight": 0.0}),
     Variant("no profile decoded", {"profile_weight": 0.0}),
     Variant("forecast part of 8", {"forecast_dimensions": 8}),
-    Variant("forecast part of 16", {"forecast_dimensions": 16}),
     Variant("forecast part of 64", {"forecast_dimensions": 64}),
     Variant("64 events read", {"sequence_events": 64}),
     Variant("384 events read", {"sequence_events": 384}),
@@ -145,5 +143,4 @@ VARIANTS = (
     Variant("as published, both parts", taste=True),
     Variant("no bag loss", alter=_without_bags, taste=True),
     Variant("no step loss", alter=_without_steps, taste=True),
-    Variant("taste part of 8", {"taste_dimensions": 8}, taste=True),
 )
