@@ -24,6 +24,7 @@ from segmenter.errors import FitError
 from segmenter.events.store import EventStore
 from segmenter.files import atomic_file, write_json
 from segmenter.terminal import ProgressCallback
+from training.anchoring import Anchor, anchors
 from training.config import TrainConfig
 from training.data import Histories, HistoryBatches
 from training.lightning_module import ForecastStage, Stage, TasteStage
@@ -65,6 +66,7 @@ def fit_network(
     *,
     as_of: int,
     folder: Path,
+    start: SequenceAutoencoder | None = None,
     on_epoch: EpochCallback | None = None,
     progress: ProgressCallback | None = None,
 ) -> FittedNetwork:
@@ -78,6 +80,8 @@ def fit_network(
         End of the training period in microseconds; no later event is read.
     folder
         The job's own folder; checkpoints and finished stages are kept and found again there.
+    start
+        A trained network to go on from; None starts from random weights.
     on_epoch
         Told of each pass, for tracking.
     progress
@@ -95,15 +99,18 @@ def fit_network(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _seeded(config.seed), leave_a_core():
-        prepared = prepare(store, config, as_of=as_of)
-        forecast = _StageJob("forecast", prepared, config=config, folder=folder)
-        taste = _StageJob("taste", prepared, config=config, folder=folder)
+        prepared = prepare(store, config, as_of=as_of, start=start)
+        held = {} if start is None else anchors(prepared, config)
+        forecast = _StageJob("forecast", prepared, config, folder=folder, anchors=held)
+        taste = _StageJob("taste", prepared, config, folder=folder, anchors=held)
         meter = _Meter(progress, forecast.n_steps + taste.n_steps)
         curves = {"forecast": _run_stage(forecast, meter, on_epoch)}
         meter.offset = forecast.n_steps
-        if not taste.weights.exists():
+        if start is None and not taste.weights.exists():
             _set_forecast_scale(prepared, config)
         curves["taste"] = _run_stage(taste, meter, on_epoch)
+        for anchor in held.values():
+            anchor.release()
     padding = forecast.batches(0).padding_share()
     return FittedNetwork(prepared.model.eval(), curves, prepared.histories, padding)
 
@@ -151,9 +158,16 @@ class _StageJob:
     """One stage: its batches, its passes and where its weights are kept."""
 
     def __init__(
-        self, name: str, prepared: Prepared, *, config: TrainConfig, folder: Path
+        self,
+        name: str,
+        prepared: Prepared,
+        config: TrainConfig,
+        *,
+        folder: Path,
+        anchors: dict[str, Anchor],
     ) -> None:
         self.name, self.prepared, self.config = name, prepared, config
+        self.anchor = anchors.get(name)
         taste = name == "taste"
         self.n_epochs = config.taste_epochs if taste else config.forecast_epochs
         users = config.taste_batch_users if taste else config.forecast_batch_users
@@ -180,6 +194,7 @@ class _StageJob:
             validation_batches=validation,
             n_steps=self.n_steps,
             learning_rate=self.config.learning_rate,
+            anchor=self.anchor,
         )
 
 

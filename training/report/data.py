@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from segmenter.validity.validity_report import ValidityReport
+from training.refit_report import Refit
 
 NOT_IN_A_METRIC = re.compile(r"[^\w .:/-]")
 """Characters that MLflow refuses in the name of a metric."""
@@ -100,6 +101,8 @@ class ReportData:
         Numbers of the fit: histories, padding share, seconds and the like.
     provenance
         Digests, seed and settings: how to get the same model again.
+    refit
+        Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
     """
 
     model: str
@@ -116,6 +119,7 @@ class ReportData:
     levels: tuple[dict[str, Any], ...]
     figures: dict[str, float]
     provenance: dict[str, Any]
+    refit: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -140,16 +144,18 @@ class ReportData:
         return replace(self, version=version)
 
     def summary_lines(self) -> list[str]:
-        """Coverage and validity for the terminal, a line each."""
+        """Refit, coverage and validity for the terminal, a line each."""
         part = self.coverage
         covered = (
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
+        lines = [] if self.refit is None else Refit.from_json(self.refit).summary_lines()
         report = self.validity_report
         if report is None:
-            return [covered, "Validity: no later events to judge by; pass --until to keep some"]
-        return [covered, *(f"Validity: {line}" for line in report.outcome_lines())]
+            unjudged = "Validity: no later events to judge by; pass --until to keep some"
+            return [*lines, covered, unjudged]
+        return [*lines, covered, *(f"Validity: {line}" for line in report.outcome_lines())]
 
     def headline(self) -> str:
         """One paragraph of Markdown for the registry."""
