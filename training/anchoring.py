@@ -8,8 +8,8 @@ learns. Users who did nothing new are held to what the parent said of them.
 Measured on Complete Journey, fitted until 2017-07-01 and refitted until 2017-10-01, users whom the
 parent's segments hold as before, on the same events: 71 % without it, 95 % with a weight of 10,
 98 % with 100. A shift and rotation of the embeddings afterwards recovers less (92 % where 73 %
-were kept). Held-out losses keep three quarters of what a free refit gains; the embedding predicts
-later spend as well as one that was fitted afresh.
+were kept). Held-out losses keep three quarters of what a free refit gains. The price: a linear
+model on the embedding explains .54 of later spend, on one that was fitted afresh .55.
 """
 
 import copy
