@@ -3,7 +3,7 @@
 import difflib
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ LOWEST = {
     "validation_share": 0,
     "forecast_epochs": 1,
     "taste_epochs": 1,
+    "refit_forecast_epochs": 1,
+    "refit_taste_epochs": 1,
+    "refit_anchor": 0,
     "patience": 0,
     "forecast_batch_users": 1,
     "taste_batch_users": 1,
@@ -73,6 +76,10 @@ class TrainConfig:
         Size of a batch in users, and its greatest number of events.
     learning_rate
         Peak of the one-cycle schedule of the first stage; the second stage uses the same.
+    refit_forecast_epochs, refit_taste_epochs, refit_learning_rate
+        The same for a job that starts from an earlier model.
+    refit_anchor
+        How strongly such a job holds embeddings where they were; 0 lets them go.
     n_segments
         Published segments; None chooses on an earlier slice inside the training period.
     max_segments
@@ -105,6 +112,10 @@ class TrainConfig:
     taste_batch_users: int = 64
     batch_events: int = 200_000
     learning_rate: float = 2e-3
+    refit_forecast_epochs: int = 1
+    refit_taste_epochs: int = 1
+    refit_learning_rate: float = 1e-3
+    refit_anchor: float = 100.0
     n_segments: int | None = None
     max_segments: int = 30
     taste_weight: float | None = None
@@ -125,7 +136,7 @@ class TrainConfig:
             if value is not None and not value >= lowest:
                 message = f"{name} must be at least {lowest}; found {getattr(self, name)}"
                 raise ConfigError(message)
-        for name in ("learning_rate", "window_days"):
+        for name in ("learning_rate", "refit_learning_rate", "window_days"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 message = f"{name} must be a number above 0; found {value}"
@@ -200,13 +211,20 @@ def _hint(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; known settings: {', '.join(known)}"
 
 
-def load_config(path: Path | None, **flags: Any) -> TrainConfig:  # noqa: ANN401 - any setting
+def load_config(
+    path: Path | None,
+    *,
+    inherited: Mapping[str, Any] | None = None,
+    **flags: Any,  # noqa: ANN401 - any setting
+) -> TrainConfig:
     """Read a TOML file and lay flags over it.
 
     Parameters
     ----------
     path
         The file; None takes the defaults.
+    inherited
+        Settings that the file wins over, such as those of the model that training starts from.
     **flags
         Settings that win over the file; None is no setting.
 
@@ -235,5 +253,5 @@ def load_config(path: Path | None, **flags: Any) -> TrainConfig:  # noqa: ANN401
         if name not in known:
             message = f"{path}: unknown setting {name}{_hint(name, known)}"
             raise ConfigError(message)
-    settings |= {name: value for name, value in flags.items() if value is not None}
-    return TrainConfig(**settings)
+    given = {name: value for name, value in flags.items() if value is not None}
+    return TrainConfig(**{**(inherited or {}), **settings, **given})

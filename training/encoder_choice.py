@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from segmenter.audience_model import BATCH_EVENTS, BATCH_USERS
+from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.events.batches import EventBatch, SequenceReader, history_ends
 from segmenter.files import read_json, write_json
 from training.config import TrainConfig
@@ -87,6 +88,18 @@ def forced_choice(prepared: Prepared, config: TrainConfig, *, as_of: int) -> Enc
     if not prepared.histories.window_days:
         return EncoderChoice(PROFILE, "there is no time after any cut to learn from")
     return None
+
+
+def inherited_choice(start: SequenceAutoencoder) -> EncoderChoice:
+    """What the network that training goes on from reads: it stays so.
+
+    Parameters
+    ----------
+    start
+        A trained network.
+    """
+    kind = HYBRID if start.forecast_encoder.reads_sequences else PROFILE
+    return EncoderChoice(kind, "the model that training started from does the same")
 
 
 def compared_choice(prepared: Prepared, config: TrainConfig, *, as_of: int) -> EncoderChoice:

@@ -13,6 +13,7 @@ from torch import Tensor
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.events.store import EventStore
 from segmenter.terminal import ProgressCallback
+from training.anchoring import Anchor, anchors
 from training.config import TrainConfig
 from training.data import Histories, HistoryBatch
 from training.encoder_choice import (
@@ -20,6 +21,7 @@ from training.encoder_choice import (
     EncoderChoice,
     compared_choice,
     forced_choice,
+    inherited_choice,
     read_profile_only,
 )
 from training.lightning_module import FixedParts
@@ -72,6 +74,7 @@ def fit_network(
     *,
     as_of: int,
     folder: Path,
+    start: SequenceAutoencoder | None = None,
     on_epoch: EpochCallback | None = None,
     progress: ProgressCallback | None = None,
 ) -> FittedNetwork:
@@ -85,6 +88,8 @@ def fit_network(
         End of the training period in microseconds; no later event is read.
     folder
         The job's own folder; checkpoints and finished stages are kept and found again there.
+    start
+        A trained network to go on from; None starts from random weights.
     on_epoch
         Told of each pass, for tracking.
     progress
@@ -102,11 +107,14 @@ def fit_network(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _seeded(config.seed), leave_a_core():
-        prepared = prepare(store, config, as_of=as_of)
-        run = _Run(prepared, config, as_of, folder, Meter(progress), on_epoch)
+        prepared = prepare(store, config, as_of=as_of, start=start)
+        held = {} if start is None else anchors(prepared, config)
+        run = _Run(prepared, config, as_of, folder, Meter(progress), on_epoch, start, held)
         fixed = read_profiles(prepared, config)
         encoder, curves = _fit_forecast(run, fixed)
         curves[TASTE] = _fit_taste(run, fixed)
+        for anchor in held.values():
+            anchor.release()
     padding = run.job(FORECAST).batches(0).padding_share()
     model = prepared.model.eval()
     return FittedNetwork(model, curves, prepared.histories, padding, encoder)
@@ -122,10 +130,13 @@ class _Run:
     folder: Path
     meter: Meter
     on_epoch: EpochCallback | None
+    start: SequenceAutoencoder | None
+    anchors: dict[str, Anchor]
 
     def job(self, name: str) -> StageJob:
         """One stage."""
-        return StageJob(name, self.prepared, config=self.config, folder=self.folder)
+        anchor = self.anchors.get(name)
+        return StageJob(name, self.prepared, self.config, folder=self.folder, anchor=anchor)
 
     def fit(self, name: str, fixed: FixedParts) -> dict[str, list[float]]:
         """Run, resume or reuse one stage: per metric one value per pass."""
@@ -138,8 +149,13 @@ def _fit_forecast(
     """Train the forecast part, or fix it to the profile where that is all that is sound."""
     prepared, config, decided = run.prepared, run.config, run.folder / ENCODER
     choice = EncoderChoice.kept(decided)
-    if choice is None and (forced := forced_choice(prepared, config, as_of=run.as_of)):
-        choice = forced.keep(decided)
+    if choice is None:
+        forced = (
+            forced_choice(prepared, config, as_of=run.as_of)
+            if run.start is None
+            else inherited_choice(run.start)
+        )
+        choice = forced and forced.keep(decided)
     run.meter.expect(run.job(FORECAST).n_steps + run.job(TASTE).n_steps)
     if choice is None or choice.kind == HYBRID:
         fresh = {name: value.clone() for name, value in prepared.model.state_dict().items()}
@@ -149,14 +165,18 @@ def _fit_forecast(
             return choice, {FORECAST: curves}
         prepared.model.load_state_dict(fresh)
         run.meter.expect(run.job(HEADS).n_steps)
-    read_profile_only(prepared, config, as_of=run.as_of)
+    if run.start is None:
+        read_profile_only(prepared, config, as_of=run.as_of)
     return choice, {HEADS: run.fit(HEADS, fixed)}
 
 
 def _fit_taste(run: _Run, fixed: FixedParts) -> dict[str, list[float]]:
     """Train the taste part and the decoder beside the forecast part as it is now."""
     if not run.job(TASTE).weights.exists():
-        fixed = read_forecast_parts(run.prepared, run.config, fixed)
+        forecast = read_forecast_parts(run.prepared, run.config, fixed)
+        fixed = replace(fixed, forecast=forecast)
+        if run.start is None:
+            set_forecast_scale(run.prepared, forecast)
     return run.fit(TASTE, fixed)
 
 
@@ -175,13 +195,13 @@ def read_profiles(prepared: Prepared, config: TrainConfig) -> FixedParts:
     return FixedParts(_read_all(prepared, config, profile, whole=True))
 
 
-def read_forecast_parts(prepared: Prepared, config: TrainConfig, fixed: FixedParts) -> FixedParts:
-    """Add the forecast part of every history; the decoder will read it in units of its spread.
+def read_forecast_parts(prepared: Prepared, config: TrainConfig, fixed: FixedParts) -> Tensor:
+    """The forecast part of every history, float32 [S, forecast_dimensions].
 
     Parameters
     ----------
     prepared, config
-        With the forecast part trained; the scale of the decoder's input is set.
+        With the forecast part trained.
     fixed
         From `read_profiles`.
     """
@@ -191,11 +211,21 @@ def read_forecast_parts(prepared: Prepared, config: TrainConfig, fixed: FixedPar
         profile = fixed.profile[torch.from_numpy(batch.rows)]
         return model.forecast_encoder(batch.history, profile)
 
-    forecast = _read_all(prepared, config, forecast_part, whole=False)
-    learned = torch.from_numpy(~prepared.histories.validation)
-    spread = forecast[learned].std(0, correction=0)
-    model.forecast_scale.copy_(torch.where(spread > 0, spread, 1.0))
-    return replace(fixed, forecast=forecast)
+    return _read_all(prepared, config, forecast_part, whole=False)
+
+
+def set_forecast_scale(prepared: Prepared, forecast: Tensor) -> None:
+    """Let the decoder read the forecast part in units of its spread over what is learned from.
+
+    Parameters
+    ----------
+    prepared
+        The scale of its model is set.
+    forecast
+        float32 [S, forecast_dimensions], of every history.
+    """
+    spread = forecast[torch.from_numpy(~prepared.histories.validation)].std(0, correction=0)
+    prepared.model.forecast_scale.copy_(torch.where(spread > 0, spread, 1.0))
 
 
 def _read_all(

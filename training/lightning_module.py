@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from segmenter.autoencoder.model import SequenceAutoencoder
+from training.anchoring import Anchor
 from training.data import HistoryBatch
 
 Batches = Callable[[int], Iterable[HistoryBatch]]
@@ -49,6 +50,8 @@ class Stage(pl.LightningModule):
         Optimiser steps of all passes together.
     learning_rate
         Peak of the one-cycle schedule.
+    anchor
+        Holds the latent where it was; None lets it go.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class Stage(pl.LightningModule):
         validation_batches: Iterable[HistoryBatch],
         n_steps: int,
         learning_rate: float,
+        anchor: Anchor | None = None,
     ) -> None:
         super().__init__()
+        self.anchor = anchor
         self.model, self.fixed = model, fixed
         self.training_batches, self.validation_batches = training_batches, validation_batches
         self.n_steps, self.learning_rate = n_steps, learning_rate
@@ -91,7 +96,7 @@ class Stage(pl.LightningModule):
         return self._step(batch, "validation")
 
     def _step(self, batch: HistoryBatch, part: str) -> Tensor:
-        terms = self.losses(batch)
+        terms = self.losses(batch) | (self.anchor.take() if self.anchor else {})
         loss = torch.stack(list(terms.values())).sum()
         named = {f"{part} {name}": term.detach() for name, term in terms.items()}
         named[f"{part} loss"] = loss.detach()

@@ -12,7 +12,9 @@ from segmenter.events.store import EventStore
 from segmenter.files import digest_of_json
 from segmenter.registry import check_model_name
 from training.config import TrainConfig
+from training.data import observed_from
 from training.user_tables import UserTables
+from training.warm_start import WarmStart
 
 BUNDLE, REPORT = "bundle", "report.html"
 FINISHED = "finished.json"
@@ -35,6 +37,8 @@ class TrainRequest:
         Only events before this time are learned from, microseconds; None takes all.
     tables
         What is known of users beside their events.
+    start
+        An earlier model to go on from; None starts afresh.
     """
 
     store: Path
@@ -42,6 +46,7 @@ class TrainRequest:
     mlruns: Path
     until: int | None = None
     tables: UserTables = field(default_factory=UserTables)
+    start: WarmStart | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,10 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     StoreError
         If the folder is no event store.
     ConfigError
-        If a table of users cannot be read, or the name is none for a model.
+        If a table of users cannot be read, the name is none for a model, or the model to start
+        from is of other settings.
     FitError
-        If no event lies before ``until``.
+        If no event lies before ``until``, or the model to start from does not fit the period.
     """
     check_model_name(request.config.name)
     store = EventStore.open(request.store)
@@ -99,16 +105,21 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     if len(users) == 0:
         message = f"no event of {store.path} lies before {iso(before + 1)}; pass a later --until"
         raise FitError(message)
+    as_of = int(np.asarray(store.times[ends[users] - 1]).max())
+    start = request.start
+    if start is not None:
+        start.check(request.config, oldest=observed_from(store, as_of), as_of=as_of)
     identity = {
         "store": store.digest,
         "until": request.until,
         "config": request.config.to_json(),
         "tables": request.tables.digests(),
+        "start": None if start is None else start.model.digest,
     }
     return TrainPlan(
         request,
         store,
-        int(np.asarray(store.times[ends[users] - 1]).max()),
+        as_of,
         users,
         int((ends - starts).sum()),
         request.mlruns / "jobs" / digest_of_json(identity)[:16],

@@ -9,12 +9,14 @@ import torch
 from segmenter.autoencoder.decoder import GAP
 from segmenter.autoencoder.event_encoder import gaps_in_seconds
 from segmenter.autoencoder.forecast import window_targets
+from segmenter.autoencoder.growth import grow_forecast_heads, grow_network
 from segmenter.autoencoder.likelihoods import NumberClasses, fit_number_classes
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.autoencoder.profile_fit import fit_profile
+from segmenter.autoencoder.profile_growth import grow_profile
 from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.store import EventStore
-from segmenter.events.vocabulary import fit_vocabulary
+from segmenter.events.vocabulary import fit_vocabulary, grow_vocabulary, known_counts
 from training.config import TrainConfig
 from training.data import BatchSizes, Histories, HistoryBatches, plan_histories
 
@@ -26,12 +28,13 @@ MAX_NUMBER_EVENTS = 500_000
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network with fitted buffers and fresh weights, and what it is to learn from.
+    """A network with fitted buffers, before any step, and what it is to learn from.
 
     Attributes
     ----------
     model
-        Vocabulary, profile, base rates and scales are set; weights are random.
+        Vocabulary, profile, base rates and scales are set; weights are random, or those of the
+        network that it starts from.
     reader
         The store in the model's codes.
     histories
@@ -65,7 +68,13 @@ def batch_sizes(config: TrainConfig, model: SequenceAutoencoder, *, users: int) 
     return BatchSizes(users, config.batch_events, model.config.sequence_events)
 
 
-def prepare(store: EventStore, config: TrainConfig, *, as_of: int) -> Prepared:
+def prepare(
+    store: EventStore,
+    config: TrainConfig,
+    *,
+    as_of: int,
+    start: SequenceAutoencoder | None = None,
+) -> Prepared:
     """Fit what is counted rather than learned, on events at or before `as_of` alone.
 
     Parameters
@@ -76,25 +85,35 @@ def prepare(store: EventStore, config: TrainConfig, *, as_of: int) -> Prepared:
         Settings.
     as_of
         End of the training period in microseconds.
+    start
+        A trained network to start from, of the window length that `config` names; it is grown to
+        the new values and otherwise kept.
 
     Raises
     ------
     FitError
-        If no event lies in the training period.
+        If no event lies in the training period, or a field that `start` knows changed its kind.
     """
-    vocabulary = fit_vocabulary(store, as_of=as_of, limits=config.limits)
+    if start is None:
+        vocabulary = fit_vocabulary(store, as_of=as_of, limits=config.limits)
+    else:
+        known = start.vocabulary
+        vocabulary = grow_vocabulary(known, store, as_of=as_of, limits=config.limits)
     reader = SequenceReader(store, vocabulary)
     histories = plan_histories(store, reader, config, as_of=as_of)
-    sizes = config.autoencoder(histories.window_days or 1.0)
     users = _profile_users(reader, config, as_of=as_of)
 
     def full_histories() -> Iterator[EventBatch]:
         batches = reader.batches(users, as_of=as_of, max_events=config.batch_events)
         return (batch for _, batch in batches)
 
-    profile = fit_profile(full_histories, vocabulary, sizes, seed=config.seed)
-    numbers = _number_classes(full_histories, vocabulary.numeric)
-    model = SequenceAutoencoder(vocabulary, sizes, numbers=numbers, profile=profile)
+    if start is None:
+        sizes = config.autoencoder(histories.window_days or 1.0)
+        profile = fit_profile(full_histories, vocabulary, sizes, seed=config.seed)
+        numbers = _number_classes(full_histories, vocabulary.numeric)
+        model = SequenceAutoencoder(vocabulary, sizes, numbers=numbers, profile=profile)
+    else:
+        model = _grown(start, reader, full_histories, as_of=as_of)
     prepared = Prepared(model, reader, histories)
     if histories.window_days:
         limits = batch_sizes(config, model, users=config.forecast_batch_users)
@@ -102,7 +121,24 @@ def prepare(store: EventStore, config: TrainConfig, *, as_of: int) -> Prepared:
         model.forecast_heads.set_scales(
             window_targets(window, vocabulary) for window in windows if window is not None
         )
+    if start is not None:
+        grow_forecast_heads(model, start)
     return prepared
+
+
+def _grown(
+    start: SequenceAutoencoder,
+    reader: SequenceReader,
+    histories: Callable[[], Iterator[EventBatch]],
+    *,
+    as_of: int,
+) -> SequenceAutoencoder:
+    """A trained network, grown to the vocabulary of a reader, all but its forecast heads."""
+    vocabulary = reader.vocabulary
+    profile = grow_profile(start.profile, histories, vocabulary=vocabulary, config=start.config)
+    numbers = _number_classes(histories, vocabulary.numeric) | start.numbers
+    counts = known_counts(vocabulary, reader.store, as_of=as_of)
+    return grow_network(start, profile, numbers=numbers, counts=counts)
 
 
 def _profile_users(reader: SequenceReader, config: TrainConfig, *, as_of: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.errors import FitError
 from segmenter.files import atomic_file, read_json, write_json
 from segmenter.terminal import ProgressCallback
+from training.anchoring import Anchor
 from training.config import TrainConfig
 from training.data import HistoryBatches
 from training.lightning_module import FixedParts, ForecastStage, HeadsStage, Stage, TasteStage
@@ -50,12 +51,20 @@ class StageJob:
         What is learned from, and how.
     folder
         Where its files stand.
+    anchor
+        Holds the latent where it was; None lets it go.
     """
 
     def __init__(
-        self, name: str, prepared: Prepared, *, config: TrainConfig, folder: Path
+        self,
+        name: str,
+        prepared: Prepared,
+        config: TrainConfig,
+        *,
+        folder: Path,
+        anchor: Anchor | None = None,
     ) -> None:
-        self.name, self.prepared, self.config = name, prepared, config
+        self.name, self.prepared, self.config, self.anchor = name, prepared, config, anchor
         taste = name == TASTE
         self.n_epochs = config.taste_epochs if taste else config.forecast_epochs
         users = config.taste_batch_users if taste else config.forecast_batch_users
@@ -84,6 +93,7 @@ class StageJob:
             validation_batches=validation,
             n_steps=self.n_steps,
             learning_rate=self.config.learning_rate,
+            anchor=self.anchor,
         )
 
 
@@ -223,8 +233,10 @@ def _run_trainer(job: StageJob, fixed: FixedParts, callbacks: list[Callback]) ->
         )
         resumed = str(job.last) if job.last.exists() else None
         with _ending_on_interrupt():
+            # Lightning trains in the mode that it finds: dropout, noise and crops need this one.
+            stage = job.module(fixed, validation).train()
             # weights_only: a checkpoint is read as tensors and plain values, never unpickled.
-            trainer.fit(job.module(fixed, validation), ckpt_path=resumed, weights_only=True)
+            trainer.fit(stage, ckpt_path=resumed, weights_only=True)
     job.prepared.model.to("cpu")
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from segmenter.clock import iso
 from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork
+from training.refit import FIT_TIME, read_time
+from training.refit_report import Refit
 from training.report.data import MAP_SIDE, Coverage, ReportData, UserMap
 from training.segmentation import Segmentation
 
@@ -46,9 +48,14 @@ def build_report(
     *,
     network: FittedNetwork,
     validity: ValidityReport | None,
+    refit: Refit | None,
 ) -> ReportData:
     """Collect what the report shows of a model that is not registered yet."""
     config = plan.request.config
+    spent = read_time(plan.folder / FIT_TIME)
+    figures = fit_figures(network, segmentation)
+    figures |= {"fit seconds": spent["wall_s"], "fit CPU seconds": spent["cpu_s"]}
+    figures |= {} if refit is None else refit.figures()
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return ReportData(
         model=config.name,
@@ -64,13 +71,15 @@ def build_report(
         validity=None if validity is None else validity.to_json(),
         levels=tuple(asdict(level) for level in segmentation.choice.levels),
         encoder=network.encoder.to_json(),
-        figures=fit_figures(network, segmentation),
+        figures=figures,
         provenance={
             "events": str(plan.store.path.name),
             "events digest": plan.store.digest,
             "until": None if plan.request.until is None else iso(plan.request.until),
             "settings": config.to_json(),
+            **({} if refit is None else {"refit of": refit.parent}),
         },
+        refit=None if refit is None else refit.to_json(),
     )
 
 

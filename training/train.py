@@ -28,6 +28,8 @@ from training.fit import FittedNetwork, fit_network, leave_a_core
 from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
+from training.refit import FIT_TIME, compare_with_parent, counted_time
+from training.refit_report import Refit
 from training.registration import VALIDITY_TAG, RegisteredVersion, register
 from training.report.data import BELOW_FLOOR, ReportData
 from training.report.page import render
@@ -102,15 +104,18 @@ def train(plan: TrainPlan, bar: Bar) -> TrainOutcome:
 def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
     """Network, segments, validity, bundle: all steps in order, on one screen."""
     config = plan.request.config
-    tracker.log_params(config.to_json() | {"as_of": iso(plan.as_of)})
+    start = plan.request.start
+    origin = {} if start is None else {"from": start.label}
+    tracker.log_params(config.to_json() | {"as_of": iso(plan.as_of)} | origin)
     tracker.log_data("events", plan.store.digest, source=str(plan.store.path))
     compiling = None if "umap" in sys.modules else fill_compile_cache()
-    with bar("Training the autoencoder") as progress:
+    with bar("Training the autoencoder") as progress, counted_time(plan.folder / FIT_TIME):
         network = fit_network(
             plan.store,
-            config,
+            config if start is None else start.learning(config),
             as_of=plan.as_of,
             folder=plan.folder,
+            start=None if start is None else start.model.network,
             on_epoch=lambda stage, epoch, metrics: tracker.log_metrics(
                 {f"{stage} {name}": value for name, value in metrics.items()}, step=epoch
             ),
@@ -151,9 +156,12 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
             "store_digest": plan.store.digest,
             "n_users": len(plan.users),
             "n_events": plan.n_events,
+            **({} if start is None else {"parent": start.to_json()}),
         },
     )
-    report = build_report(plan, segmentation, network=network, validity=validity)
+    report = build_report(
+        plan, segmentation, network=network, validity=validity, refit=_refit(plan, network)
+    )
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
 
 
@@ -218,6 +226,20 @@ def _validate(
             seed=request.config.seed,
             progress=progress,
         )
+
+
+def _refit(plan: TrainPlan, network: FittedNetwork) -> Refit | None:
+    """The model beside the one that it started from, if it started from one."""
+    if plan.request.start is None:
+        return None
+    return compare_with_parent(
+        plan.request.start,
+        network.model,
+        plan.store,
+        as_of=plan.as_of,
+        folder=plan.folder,
+        seed=plan.request.config.seed,
+    )
 
 
 def _publish(

@@ -27,6 +27,10 @@ def register(app: typer.Typer) -> None:
 def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     store: Store,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Go on from MODEL@ALIAS, MODEL/VERSION or a bundle folder."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the registered model.")
     ] = None,
@@ -52,13 +56,15 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """Train, segment, track and register a model.
 
-    A killed job resumes when the same command is typed again; a finished one is reused.
+    A killed job resumes when the same command is typed again; a finished one is reused. With
+    --from, settings that are not given are those of the earlier model.
     """
     from segmenter.clock import parse_time  # noqa: PLC0415 - --help must not wait for torch
     from training.config import load_config  # noqa: PLC0415
     from training.plan import TrainRequest, plan_training  # noqa: PLC0415
     from training.train import train as run  # noqa: PLC0415
     from training.user_tables import UserTables  # noqa: PLC0415
+    from training.warm_start import load_warm_start  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
     flags = {
@@ -67,13 +73,16 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         "n_segments": n_segments,
         "max_segments": max_segments,
     }
+    parent = None if start is None else load_warm_start(mlruns, start)
+    inherited = None if parent is None else parent.settings()
     plan = plan_training(
         TrainRequest(
             store=store,
-            config=load_config(config, **flags),
+            config=load_config(config, inherited=inherited, **flags),
             mlruns=mlruns,
             until=None if until is None else parse_time(until, option="--until"),
             tables=UserTables(attributes=attributes),
+            start=parent,
         )
     )
     if dry_run:
@@ -94,7 +103,7 @@ def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
     """Print what a training job would read, learn and write."""
     from segmenter.clock import iso  # noqa: PLC0415
 
-    config = plan.request.config
+    config, start = plan.request.config, plan.request.start
     later = plan.store.newest > plan.as_of
     content = {
         "store": str(plan.store.path),
@@ -102,6 +111,7 @@ def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
         "events": plan.n_events,
         "as_of": iso(plan.as_of),
         "judged_on_later_events": later,
+        "from": None if start is None else start.to_json(),
         "job_folder": str(plan.folder),
         "finished_before": plan.is_finished,
         "config": config.to_json(),
@@ -143,6 +153,7 @@ def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
         "segments": [dict(segment) for segment in data.segments],
         "validity": data.validity,
         "coverage": asdict(data.coverage),
+        "refit": data.refit,
         "reused": outcome.reused,
         "not_in_mlflow": list(outcome.unlogged),
     }

@@ -106,6 +106,11 @@ class ForecastEncoder(nn.Module):
             + self.from_sequence(self.sequence(batch))
         )
 
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether sequences count; not after `read_profile_only`."""
+        return bool(self.from_sequence.weight.any())
+
     def read_profile_only(self, directions: Tensor) -> None:
         """Become a fixed linear map of the profile, which sequences do not touch.
 

@@ -160,6 +160,23 @@ def activity_features(
     return torch.stack(columns, dim=1)
 
 
+def activity_names(vocabulary: Vocabulary, recent_days: tuple[float, ...]) -> list[str]:
+    """What each column of `activity_features` measures; a name stays while a vocabulary grows."""
+    names = ["events", "youngest", "tenure", "days", "visits", "mean gap", "greatest gap"]
+    names += [f"recent {place}" for place in range(len(recent_days))]
+    names += [f"hours {band}" for band in range(8)]
+    names += [f"weekday {day}" for day in range(7)]
+    for name in vocabulary.numeric:
+        names += [f"{part} of {name}" for part in ("total", "mean", "spread", "greatest")]
+        names += [f"recent {place} of {name}" for place in range(1, len(recent_days))]
+    for name in vocabulary.categorical:
+        if name == "event":
+            names += [f"event {text}" for text in vocabulary.values[name][:MAX_TYPE_COUNTS]]
+        else:
+            names.append(f"distinct {name}")
+    return names
+
+
 def normal_scores(values: Tensor, quantiles: Tensor) -> Tensor:
     """Map each column to a standard normal by its fitted quantiles.
 

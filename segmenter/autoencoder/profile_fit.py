@@ -53,10 +53,8 @@ def fit_profile(
     kept = np.flatnonzero(activity.std(axis=0) > MIN_SPREAD)
     branch = ProfileBranch(vocabulary, config, n_activity=len(kept))
     branch.kept.copy_(torch.from_numpy(kept))
-    levels = np.linspace(0, 1, N_QUANTILES)
-    grid = np.quantile(activity[:, kept], levels, axis=0).T if len(kept) else branch.quantiles
-    branch.quantiles.copy_(torch.as_tensor(np.asarray(grid)))
-    _fit_document_frequencies(branch, histories)
+    branch.quantiles.copy_(quantile_grid(activity[:, kept]))
+    fit_document_frequencies(branch, histories)
     _fit_directions(branch, histories, seed=seed)
     what = torch.cat([branch.what(batch) for batch in histories()])
     spread = what.std(dim=0, correction=0)
@@ -64,10 +62,17 @@ def fit_profile(
     return branch
 
 
-def _fit_document_frequencies(
+def quantile_grid(values: np.ndarray) -> torch.Tensor:
+    """Even quantiles of each column of float32 [n, F], ascending: float32 [F, `N_QUANTILES`]."""
+    levels = np.linspace(0, 1, N_QUANTILES)
+    grid = np.quantile(values, levels, axis=0).T if values.shape[1] else np.empty((0, N_QUANTILES))
+    return torch.as_tensor(np.asarray(grid), dtype=torch.float32)
+
+
+def fit_document_frequencies(
     branch: ProfileBranch, histories: Callable[[], Iterator[EventBatch]]
 ) -> None:
-    """Smoothed inverse document frequency of each value, a user being a document."""
+    """Set the smoothed inverse document frequency of each value, a user being a document."""
     names = branch.vocabulary.categorical
     users_with = {name: torch.zeros(branch.vocabulary.size(name)) for name in names}
     n_users = 0

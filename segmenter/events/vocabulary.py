@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from segmenter.errors import FitError
 from segmenter.events.store import EventStore
 
 MISSING = 0
@@ -18,7 +19,7 @@ MISSING = 0
 OTHER = 1
 """Model code of a value that the vocabulary does not hold."""
 FIRST = 2
-"""Model code of the most frequent known value."""
+"""Model code of the first known value, in a vocabulary that never grew the most frequent one."""
 
 GROUPING = ("session", "order")
 """Columns whose values only say which events belong together; they are never embedded."""
@@ -120,6 +121,66 @@ def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> 
         states carry no information and are left out, except the event type; so are numeric and
         grouping fields that first occur later.
     """
+    values = _frequent_values(store, as_of=as_of, limits=limits)
+    ordered = sorted(values, key=lambda name: (name != "event", len(values[name]), name))
+    values = {name: values[name] for name in ordered}
+    numeric = tuple(name for name in store.numeric if occurs(store, name, as_of=as_of))
+    columns = (name for name in GROUPING if name in store.categorical)
+    grouping = next((name for name in columns if occurs(store, name, as_of=as_of)), None)
+    return Vocabulary(values=values, numeric=numeric, grouping=grouping)
+
+
+def grow_vocabulary(
+    known: Vocabulary, store: EventStore, *, as_of: int, limits: dict[str, int]
+) -> Vocabulary:
+    """Learn what a store holds beyond a known vocabulary, and renumber nothing.
+
+    Parameters
+    ----------
+    known
+        The vocabulary of an earlier model.
+    store, as_of, limits
+        See `fit_vocabulary`.
+
+    Returns
+    -------
+    Vocabulary
+        Each known value keeps its code. Behind them stand the most frequent new values, as far as
+        the limit of their field has room. New fields, chosen as in `fit_vocabulary`, stand behind
+        the known ones. Values and fields that the store lacks stay, and visits are marked as
+        before. So only the first values of a field are sure to be in descending frequency.
+
+    Raises
+    ------
+    FitError
+        If a field was text and is numbers now, or the other way round.
+    """
+    changed = (set(known.values) & set(store.numeric)) | (
+        set(known.numeric) & set(store.categorical)
+    )
+    if changed:
+        message = (
+            "a field must stay text or stay numbers; changed its kind: "
+            f"{', '.join(sorted(changed))} of {store.path}; "
+            "ingest it as before, or train without --from"
+        )
+        raise FitError(message)
+    values = dict(known.values)
+    found = _frequent_values(store, as_of=as_of, limits=limits, known=known)
+    for name in sorted(found, key=lambda name: (len(found[name]), name)):
+        values[name] = (*values.get(name, ()), *found[name])
+    numeric = (
+        name
+        for name in store.numeric
+        if name not in known.numeric and occurs(store, name, as_of=as_of)
+    )
+    return Vocabulary(values, (*known.numeric, *numeric), known.grouping)
+
+
+def _frequent_values(
+    store: EventStore, *, as_of: int, limits: dict[str, int], known: Vocabulary | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Per field the most frequent values that are not known yet, as far as there is room."""
     values = {}
     for name in store.categorical:
         if name in NEVER_MODEL_INPUT:
@@ -129,15 +190,13 @@ def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> 
         present = list(np.flatnonzero(counts[1:]) + 1)
         present.sort(key=lambda code: (-counts[code], texts[code - 1]))
         states = len(present) + int(counts[0] > 0)
-        if states > 1 or name == "event":
-            kept = present[: limits.get(name, limits["extra"])]
-            values[name] = tuple(texts[code - 1] for code in kept)
-    ordered = sorted(values, key=lambda name: (name != "event", len(values[name]), name))
-    values = {name: values[name] for name in ordered}
-    numeric = tuple(name for name in store.numeric if occurs(store, name, as_of=as_of))
-    columns = (name for name in GROUPING if name in store.categorical)
-    grouping = next((name for name in columns if occurs(store, name, as_of=as_of)), None)
-    return Vocabulary(values=values, numeric=numeric, grouping=grouping)
+        before = known.values.get(name) if known else None
+        if states > 1 or name == "event" or before is not None:
+            taken = set(before or ())
+            fresh = [texts[code - 1] for code in present if texts[code - 1] not in taken]
+            room = max(0, limits.get(name, limits["extra"]) - len(taken))
+            values[name] = tuple(fresh[:room])
+    return values
 
 
 def occurs(store: EventStore, name: str, *, as_of: int) -> bool:
@@ -165,6 +224,22 @@ def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:
         chunk = slice(start, start + CHUNK_EVENTS)
         inside = np.asarray(codes[chunk])[np.asarray(times[chunk]) <= as_of]
         counts += np.bincount(inside, minlength=len(counts))
+    return counts
+
+
+def known_counts(
+    vocabulary: Vocabulary, store: EventStore, *, as_of: int
+) -> dict[str, np.ndarray]:
+    """Events per model code of each categorical field at or before `as_of`, int64 [V] each."""
+    n_events = int(value_counts(store, "event", as_of=as_of).sum())
+    counts = {}
+    for name in vocabulary.categorical:
+        counts[name] = np.zeros(vocabulary.size(name), dtype=np.int64)
+        if name in store.categorical:
+            codes = vocabulary.translation(name, store.vocabulary(name))
+            np.add.at(counts[name], codes, value_counts(store, name, as_of=as_of))
+        else:
+            counts[name][MISSING] = n_events
     return counts
 
 

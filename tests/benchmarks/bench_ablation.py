@@ -38,7 +38,12 @@ from tests.benchmarks.logs import RealLog, real_logs
 from tests.benchmarks.tables import show
 from tests.benchmarks.variants import VARIANTS, Variant
 from training.config import TrainConfig
-from training.fit import leave_a_core, read_forecast_parts, read_profiles
+from training.fit import (
+    leave_a_core,
+    read_forecast_parts,
+    read_profiles,
+    set_forecast_scale,
+)
 from training.prepare import Prepared, prepare
 from training.stages import FORECAST, TASTE, Meter, StageJob, run_stage, seed_generators
 
@@ -73,8 +78,10 @@ def train_variant(prepared: Prepared, variant: Variant, config: TrainConfig) -> 
         fixed = read_profiles(prepared, config)
         for name in (FORECAST, TASTE) if variant.taste else (FORECAST,):
             if name == TASTE:
-                fixed = read_forecast_parts(prepared, config, fixed)
-            job = StageJob(name, prepared, config=config, folder=Path(folder))
+                forecast = read_forecast_parts(prepared, config, fixed)
+                set_forecast_scale(prepared, forecast)
+                fixed = replace(fixed, forecast=forecast)
+            job = StageJob(name, prepared, config, folder=Path(folder))
             run_stage(job, fixed, meter=Meter(None), on_epoch=None)
     return time.process_time() - began
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from segmenter.validity.validity_report import ValidityReport
+from training.refit_report import Refit
 
 NOT_IN_A_METRIC = re.compile(r"[^\w .:/-]")
 """Characters that MLflow refuses in the name of a metric."""
@@ -102,6 +103,8 @@ class ReportData:
         Numbers of the fit: histories, padding share, seconds and the like.
     provenance
         Digests, seed and settings: how to get the same model again.
+    refit
+        Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
     """
 
     model: str
@@ -119,6 +122,7 @@ class ReportData:
     encoder: dict[str, Any]
     figures: dict[str, float]
     provenance: dict[str, Any]
+    refit: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -143,13 +147,14 @@ class ReportData:
         return replace(self, version=version)
 
     def summary_lines(self) -> list[str]:
-        """Encoder, coverage and validity for the terminal, a line each."""
+        """Refit, encoder, coverage and validity for the terminal, a line each."""
         part = self.coverage
         covered = (
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
-        lines = [f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}", covered]
+        lines = [] if self.refit is None else Refit.from_json(self.refit).summary_lines()
+        lines += [f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}", covered]
         report = self.validity_report
         if report is None:
             return [*lines, "Validity: no later events to judge by; pass --until to keep some"]
