@@ -106,7 +106,6 @@ def choose_level(
     config: TrainConfig,
     *,
     n_forecast: int,
-    metric: np.ndarray | None = None,
     progress: ProgressCallback | None = None,
 ) -> Choice:
     """Try every level and choose the one to publish.
@@ -125,8 +124,6 @@ def choose_level(
         Settings.
     n_forecast
         Width of the forecast part.
-    metric
-        How distance in the forecast part is measured, see `fit_projection`.
     progress
         Told of (weights done, weights in all).
 
@@ -150,7 +147,6 @@ def choose_level(
             n_forecast=n_forecast,
             taste_weight=weight,
             taste_components=config.taste_components,
-            metric=metric,
         )
         spaces[weight] = _space(projection, embeddings[rows], seed=config.seed)
         tried += _levels_of(spaces[weight], weight, earlier=earlier, config=config)

@@ -143,6 +143,23 @@ def test_the_second_stage_leaves_the_forecast_part_as_it_was(undisturbed: Run) -
     assert differing(after.state_dict(), undisturbed.weights()) == []
 
 
+def test_noise_dropout_and_crops_work_while_learning_and_only_then(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning trains in the mode that it finds a module in."""
+    modes: list[tuple[bool, bool]] = []
+    noisy = SequenceAutoencoder._noisy
+
+    def watched(model: SequenceAutoencoder, latent: torch.Tensor) -> torch.Tensor:
+        modes.append((torch.is_grad_enabled(), model.training))
+        return noisy(model, latent)
+
+    monkeypatch.setattr(SequenceAutoencoder, "_noisy", watched)
+    run = run_fit(store, tmp_path)
+    assert set(modes) == {(True, True), (False, False)}
+    assert sum(learning for learning, _ in modes) == len(run.steps)
+
+
 def test_the_decoder_reads_the_forecast_part_at_unit_scale(store, undisturbed: Run) -> None:
     network = undisturbed.network.model
     prepared = prepare(store, CONFIG, as_of=store.newest)
