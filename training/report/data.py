@@ -146,6 +146,11 @@ class ReportData:
         """The same report of a model that was registered."""
         return replace(self, version=version)
 
+    def fit_lines(self) -> list[str]:
+        """What training started from, and what the forecast part reads, a line each."""
+        lines = [] if self.refit is None else Refit.from_json(self.refit).summary_lines()
+        return [*lines, f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}"]
+
     def summary_lines(self) -> list[str]:
         """Refit, encoder, coverage and validity for the terminal, a line each."""
         part = self.coverage
@@ -153,8 +158,7 @@ class ReportData:
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
-        lines = [] if self.refit is None else Refit.from_json(self.refit).summary_lines()
-        lines += [f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}", covered]
+        lines = [*self.fit_lines(), covered]
         report = self.validity_report
         if report is None:
             return [*lines, "Validity: no later events to judge by; pass --until to keep some"]

@@ -65,6 +65,7 @@ def render(data: ReportData) -> str:
         standing=standing_view(data),
         levels=levels_view(data.levels),
         stages=stage_views(data.curves),
+        fit_lines=data.fit_lines(),
         figures={
             name: value
             for name, value in data.figures.items()
