@@ -20,7 +20,7 @@ from tests.benchmarks.measure import cost_of
 from tests.benchmarks.tables import deliver
 
 N_USERS, N_DAYS = 2_000, 120
-N_HISTORIES = 4_000
+N_HISTORIES = 1_000
 VARIANTS = (("forecast", 64), ("forecast", 256), ("taste", 64))
 PADDING = "share of the recurrent layer's steps in a pass that carry no event"
 SETUP = """
