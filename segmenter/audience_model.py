@@ -22,8 +22,8 @@ from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
 
-BATCH_EVENTS = 200_000
-BATCH_USERS = 1024
+BATCH_EVENTS = 25_000
+BATCH_USERS = 2048
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ scored already.
 """
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,12 +187,15 @@ def score(
 
 def _finish_shards(job: _Job, shard_users: int) -> tuple[list[ShardRecord], int]:
     """Write the shards that no earlier run finished; returns all records and how many were."""
-    n_users, n_reused, records = job.store.n_users, 0, []
+    opened, n_reused, records = job.store, 0, []
+    n_users = opened.n_users
     for number, start in enumerate(range(0, n_users, shard_users)):
         users = np.arange(start, min(start + shard_users, n_users))
         record = job.folder.finished_shard(number)
         if record is None:
-            record = _write_shard(job, number, users)
+            # Opened anew, so that the pages mapped for one shard are let go before the next.
+            fresh = EventStore(opened.path, opened.manifest)
+            record = _write_shard(replace(job, store=fresh), number, users)
         else:
             n_reused += 1
         job.folder.keep(record)

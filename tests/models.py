@@ -71,9 +71,11 @@ def make_store(log: pl.DataFrame, folder: Path) -> EventStore:
     return EventStore.open(folder / "store")
 
 
-def make_model(store: EventStore, *, seed: int = 0) -> AudienceModel:
+def make_model(
+    store: EventStore, *, seed: int = 0, sizes: Mapping[str, int] = SMALL
+) -> AudienceModel:
     """A model of a store's users as training would make it, but for the gradient steps."""
-    config, as_of = TrainConfig(seed=seed, model=SMALL), store.newest
+    config, as_of = TrainConfig(seed=seed, model=dict(sizes)), store.newest
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         prepared = prepare(store, config, as_of=as_of)

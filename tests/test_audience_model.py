@@ -120,6 +120,23 @@ def test_lists_from_outside_make_the_batch_that_the_store_makes(world, rows, ran
     )
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(some_user, max_size=60), st.tuples(st.integers(1, 4000), st.integers(1, 40)))
+def test_padded_batches_keep_to_their_budget_and_hold_everybody_once(world, rows, budget):
+    max_events, max_users = budget
+    reader = SequenceReader(world.store, world.model.network.vocabulary)
+    as_of, users, seen = world.store.newest, np.array(rows, dtype=np.int64), []
+    for places, batch in reader.batches(
+        users, as_of=as_of, max_events=max_events, max_users=max_users
+    ):
+        seen += places.tolist()
+        lengths = np.diff(world.store.offsets)[users[places]]
+        assert batch.lengths.tolist() == lengths.tolist()
+        assert len(batch) <= max_users
+        assert len(batch) == 1 or len(batch) * int(lengths.max()) <= max_events
+    assert sorted(seen) == list(range(len(users)))
+
+
 def changes(visits: torch.Tensor, owner: torch.Tensor) -> list[bool]:
     """Where a visit begins: all that the ids of visits say."""
     pairs = list(zip(owner.tolist(), visits.tolist(), strict=True))

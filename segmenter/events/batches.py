@@ -203,7 +203,9 @@ class SequenceReader:
         as_of
             Microseconds.
         max_events, max_users
-            Budget of one batch; a single longer history makes a batch of its own.
+            Budget of one batch, in events as if each history were as long as the batch's longest:
+            what is padded takes no more memory either. A single longer history makes a batch of
+            its own.
 
         Yields
         ------
@@ -213,7 +215,7 @@ class SequenceReader:
         starts = np.asarray(self.store.offsets)[users]
         ends = self.ends(users, as_of)
         order = np.argsort(ends - starts, kind="stable")
-        for rows in split_by_budget((ends - starts)[order], max_events, max_users):
+        for rows in _split_ascending((ends - starts)[order], max_events, max_users):
             chosen = order[rows]
             bound = np.full(len(chosen), as_of, dtype=np.int64)
             yield chosen, self.between(starts[chosen], ends[chosen], bound)
@@ -225,6 +227,18 @@ def split_by_budget(lengths: np.ndarray, max_events: int, max_users: int) -> lis
     while start < len(lengths):
         stop = int(np.searchsorted(total, total[start] + max_events, side="right")) - 1
         stop = max(start + 1, min(stop, start + max_users, len(lengths)))
+        runs.append(slice(start, stop))
+        start = stop
+    return runs
+
+
+def _split_ascending(lengths: np.ndarray, max_events: int, max_users: int) -> list[slice]:
+    """Cut users of ascending length into runs of at most `max_events` events when padded."""
+    runs, start = [], 0
+    while start < len(lengths):
+        longest = lengths[start : start + max_users]
+        padded = longest * np.arange(1, len(longest) + 1)
+        stop = start + max(1, int(np.searchsorted(padded, max_events, side="right")))
         runs.append(slice(start, stop))
         start = stop
     return runs

@@ -34,7 +34,7 @@ from segmenter.validity.scoring import Candidate, Scorer, grouping
 from segmenter.validity.supplied import supplied_outcomes
 from segmenter.validity.taste import taste_outcomes
 from segmenter.validity.trial import linear_model
-from tests.benchmarks.logs import RealLog, real_logs
+from tests.benchmarks.real_logs import RealLog, real_logs
 from tests.benchmarks.tables import show
 from tests.benchmarks.variants import VARIANTS, Variant
 from training.config import TrainConfig

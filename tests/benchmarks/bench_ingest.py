@@ -10,7 +10,6 @@ is there, the real log OULAD, beside one sort in memory. Every ingest has a proc
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -19,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from rich.console import Console
 
 from segmenter.files import atomic_file
-from tests.benchmarks.measure import ROOT, Cost, cost_of
-from tests.benchmarks.tables import show
+from tests.benchmarks.logs import OULAD
+from tests.benchmarks.measure import Cost, cost_of
+from tests.benchmarks.tables import deliver
 
 MILLIONS = (5, 20)
 FILE_EVENTS = 1_000_000
@@ -31,7 +30,6 @@ N_USERS, N_ITEMS, N_CATEGORIES = 1_000_000, 50_000, 200
 TYPES = ("view", "search", "cart", "purchase", "wish", "return")
 SHARES = (0.6, 0.1, 0.15, 0.1, 0.04, 0.01)
 START_US, SPAN_US = 1_704_067_200_000_000, 365 * 86_400 * 1_000_000
-OULAD = ROOT / ".." / "shared" / "data" / "oulad_dev" / "events.parquet"
 REPEATS = 5
 INGEST_SETUP = "from segmenter.events.ingest import ingest"
 INGEST = "ingest([Path(name) for name in sys.argv[2:]], Path(sys.argv[1]))"
@@ -151,10 +149,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="folder in which the log is kept")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    result = run(arguments.millions, arguments.scratch)
-    show("ingest", result, Console(highlight=False))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    deliver("ingest", run(arguments.millions, arguments.scratch), arguments.json)
 
 
 if __name__ == "__main__":

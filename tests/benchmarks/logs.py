@@ -1,89 +1,75 @@
-"""Real logs that benchmarks learn from, each with a cut and what to predict after it."""
+"""Logs that benchmarks run on: synthetic ones, OULAD where it is there, or a given store.
 
-import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass
+A store of one's own is named by the environment variable `STORE`.
+"""
+
+import os
 from pathlib import Path
 
 import polars as pl
 
 from segmenter.events.ingest import ingest
-from segmenter.events.samples import complete_journey
-from segmenter.events.store import EventStore
+from segmenter.events.samples import planted_personas
+from segmenter.files import atomic_file
 from tests.benchmarks.measure import ROOT
 
-SHARED = ROOT / ".." / "shared" / "data"
-OULAD_DAYS = 30
-OULAD_START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-PASSED = ("Pass", "Distinction")
+OULAD = ROOT / ".." / "shared" / "data" / "oulad_dev" / "events.parquet"
+STORE = "SEGMENTER_BENCHMARK_STORE"
+FILE_USERS = 25_000
 
 
-@dataclass(frozen=True)
-class RealLog:
-    """A log and its question.
+def write_personas(folder: Path, n_users: int, *, n_days: int) -> list[Path]:
+    """Write the log of planted users, at most `FILE_USERS` to a file; files there are kept.
 
-    Attributes
+    The first users of a longer log are the users of a shorter one.
+
+    Parameters
     ----------
-    name
-        Short.
-    store
-        The events, those after the cut included where the outcome is behaviour.
-    until
-        Only events before this time are learned from, microseconds; None takes all.
-    outcomes
-        Outcomes that the log itself does not tell: ``user_id`` and a column each, or None.
+    folder
+        Where the files stand.
+    n_users, n_days
+        Users, and the length of the period: about 1.2 events per user and day.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, start in enumerate(range(0, n_users, FILE_USERS)):
+        size = min(FILE_USERS, n_users - start)
+        path = folder / f"{number:04d}-{size}.parquet"
+        if not path.exists():
+            log = planted_personas(size, seed=number, n_days=n_days).events
+            user = pl.format("{} of part {}", "user", pl.lit(number))
+            with atomic_file(path) as temporary:
+                log.with_columns(user).write_parquet(temporary)
+        paths.append(path)
+    return paths
 
-    name: str
-    store: EventStore
-    until: int | None
-    outcomes: pl.DataFrame | None = None
+
+def persona_store(folder: Path, n_users: int, *, n_days: int) -> Path:
+    """Make an event store of planted users in `folder`, unless it is there."""
+    store = folder / f"personas-{n_users}-{n_days}.store"
+    if not store.exists():
+        ingest(write_personas(folder / f"log-{n_users}-{n_days}", n_users, n_days=n_days), store)
+    return store
 
 
-def real_logs(folder: Path) -> Iterator[RealLog]:
-    """The logs that are at hand, as event stores in a folder.
+def stores(folder: Path, n_users: int, *, n_days: int, given: Path | None) -> dict[str, Path]:
+    """Stores to measure on, by the name in the table: a given one alone, or synthetic and OULAD.
 
-    Complete Journey comes with the extra ``demo``; OULAD and Online Retail are read from
-    ``../shared/data`` and left out where that is absent.
+    Parameters
+    ----------
+    folder
+        Where stores are made.
+    n_users, n_days
+        Size of the synthetic one.
+    given
+        An event store; None looks at the environment variable `STORE`.
     """
-    yield _complete_journey(folder)
-    if SHARED.exists():
-        yield _oulad(folder)
-        yield _online_retail(folder)
-
-
-def _microseconds(*date: int) -> int:
-    return int(dt.datetime(*date, tzinfo=dt.UTC).timestamp()) * 1_000_000  # type: ignore[misc,arg-type] # year, month, day
-
-
-def _complete_journey(folder: Path) -> RealLog:
-    store = folder / "complete_journey.store"
-    if not store.exists():
-        source = folder / "complete_journey.parquet"
-        complete_journey().events.write_parquet(source)
-        ingest([source], store)
-    return RealLog("complete journey", EventStore.open(store), _microseconds(2017, 10, 1))
-
-
-def _online_retail(folder: Path) -> RealLog:
-    store = folder / "online_retail.store"
-    if not store.exists():
-        ingest([SHARED / "online_retail" / "events.parquet"], store)
-    return RealLog("online retail", EventStore.open(store), _microseconds(2011, 9, 1))
-
-
-def _oulad(folder: Path) -> RealLog:
-    """Clicks of the first 30 days of those who are still enrolled then, and whether they pass."""
-    people = pl.read_parquet(SHARED / "oulad_dev" / "users.parquet").filter(
-        pl.col("date_unregistration").is_null() | (pl.col("date_unregistration") > OULAD_DAYS)
-    )
-    passed = people.select("user_id", passes=pl.col("final_result").is_in(PASSED).cast(pl.Int8))
-    store = folder / "oulad.store"
-    if not store.exists():
-        source = folder / "oulad.parquet"
-        day = pl.duration(days=pl.col("day").cast(pl.Int64))
-        pl.scan_parquet(SHARED / "oulad_dev" / "events.parquet").filter(
-            pl.col("day") < OULAD_DAYS, pl.col("user_id").is_in(people["user_id"].implode())
-        ).with_columns(timestamp=pl.lit(OULAD_START) + day).sink_parquet(source)
-        ingest([source], store)
-    return RealLog("oulad", EventStore.open(store), None, passed)
+    named = given or (Path(os.environ[STORE]) if os.environ.get(STORE) else None)
+    if named is not None:
+        return {named.stem: named}
+    found = {"synthetic": persona_store(folder, n_users, n_days=n_days)}
+    if OULAD.exists():
+        found["OULAD dev"] = folder / "oulad.store"
+        if not found["OULAD dev"].exists():
+            ingest([OULAD], found["OULAD dev"])
+    return found

@@ -1,6 +1,8 @@
 """How the figures of a benchmark are printed."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +21,13 @@ def show(name: str, result: Mapping[str, Any], console: Console) -> None:
     for key, value in result.items():
         if key != "rows":
             console.print(f"  {key}: {_told(value)}", markup=False, soft_wrap=True)
+
+
+def deliver(name: str, result: Mapping[str, Any], file: Path | None) -> None:
+    """Print a result, and write it as JSON where a file is named."""
+    show(name, result, Console(highlight=False))
+    if file is not None:
+        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def _told(value: object) -> str:
