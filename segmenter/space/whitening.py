@@ -38,14 +38,18 @@ class Whitening:
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Whitened coordinates float64 [n, k] of points float [n, d]."""
-        return (np.asarray(points, dtype=np.float64) - self.mean) @ (self.axes / self.scales)
+        return self.step(np.asarray(points, dtype=np.float64) - self.mean)
+
+    def step(self, steps: np.ndarray) -> np.ndarray:
+        """Steps float64 [.., k] between whitened points, of steps between points, [.., d]."""
+        return np.asarray(steps, dtype=np.float64) @ (self.axes / self.scales)
 
     def back(self, whitened: np.ndarray) -> np.ndarray:
         """Points float64 [n, d] of whitened coordinates float [n, k]."""
-        return np.asarray(whitened) @ (self.axes * self.scales).T + self.mean
+        return self.back_step(whitened) + self.mean
 
     def back_step(self, steps: np.ndarray) -> np.ndarray:
-        """Steps float64 [n, d] between points, of steps between whitened points, [n, k]."""
+        """Steps float64 [.., d] between points, of steps between whitened points, [.., k]."""
         return np.asarray(steps) @ (self.axes * self.scales).T
 
     def arrays(self) -> dict[str, np.ndarray]:
