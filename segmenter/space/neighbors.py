@@ -14,6 +14,8 @@ from segmenter.errors import SpaceError
 from segmenter.segments.distances import squared_distances
 from segmenter.space.whitening import BLOCK_ROWS
 
+BLOCK_POINTS = 256
+"""Points whose distances to a block of rows are in memory at once: 32 MB."""
 Metric = Literal["cosine", "dot", "euclidean"]
 
 
@@ -173,6 +175,17 @@ def nearest_rows(
     """
     candidates = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
     wanted = min(_wanted(len(candidates), k, None), len(candidates))
+    parts = [
+        _nearest(vectors, points[start : start + BLOCK_POINTS], candidates, k=wanted)
+        for start in range(0, max(len(points), 1), BLOCK_POINTS)
+    ]
+    return np.vstack([rows for rows, _ in parts]), np.sqrt(np.vstack([far for _, far in parts]))
+
+
+def _nearest(
+    vectors: np.ndarray, points: np.ndarray, candidates: np.ndarray, *, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and squared distances of the nearest candidates of a few points."""
     places = np.asarray(points, dtype=np.float64)
     rows = np.empty((len(places), 0), dtype=np.int64)
     squares = np.empty((len(places), 0))
@@ -181,18 +194,19 @@ def nearest_rows(
         found = squared_distances(vectors[block], places).T
         squares = np.hstack([squares, found])
         rows = np.hstack([rows, np.broadcast_to(block, found.shape)])
-        best = _smallest(squares, min(wanted, squares.shape[1]))
+        best = _smallest(squares, min(k, squares.shape[1]))
         squares = np.take_along_axis(squares, best, axis=1)
         rows = np.take_along_axis(rows, best, axis=1)
-    return rows, np.sqrt(squares)
+    return rows, squares
 
 
 def _smallest(values: np.ndarray, k: int) -> np.ndarray:
     """Places of the k smallest of each row [q, m], ascending; the first of equals first."""
-    if k < values.shape[1]:
-        last = np.partition(values, k - 1, axis=1)[:, k - 1 : k]
-        # A stable order of what can be among them; the others are put behind it.
-        order = np.argsort(np.where(values <= last, values, np.inf), axis=1, kind="stable")
-    else:
-        order = np.argsort(values, axis=1, kind="stable")
-    return order[:, :k]
+    if k == values.shape[1]:
+        return np.argsort(values, axis=1, kind="stable")
+    places = np.sort(np.argpartition(values, k - 1, axis=1)[:, :k], axis=1)
+    last = np.take_along_axis(values, places, axis=1).max(axis=1, keepdims=True)
+    for row in np.flatnonzero((values <= last).sum(axis=1) > k):  # equals at the border
+        places[row] = np.sort(np.argsort(values[row], kind="stable")[:k])
+    order = np.argsort(np.take_along_axis(values, places, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1)
