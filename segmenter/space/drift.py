@@ -81,7 +81,7 @@ class SegmentDrift:
         The smaller p-value of the segment, for all segments and both statistics at once (Holm).
     """
 
-    segment: int
+    segment: int | str
     group_share: float
     target_share: float
     drift: Drift | None
@@ -184,7 +184,7 @@ def drift_by_segment(
     group, target
         float [n, d] and [m, d].
     group_segments, target_segments
-        int64 [n] and [m], segment of each user.
+        int64 or text [n] and [m], segment of each user.
     seed
         As in `measure_drift`.
 
@@ -195,7 +195,7 @@ def drift_by_segment(
     """
     sides = ((group, group_segments), (target, target_segments))
     labels = np.union1d(group_segments, target_segments)
-    found: dict[int, Drift | None] = {}
+    found: dict[int | str, Drift | None] = {}
     for label in labels.tolist():
         inside = [points[segments == label] for points, segments in sides]
         enough = min(len(side) for side in inside) >= MIN_GROUP
@@ -213,7 +213,7 @@ def drift_by_segment(
     )
 
 
-def _together(found: dict[int, Drift | None]) -> dict[int, float]:
+def _together(found: dict[int | str, Drift | None]) -> dict[int | str, float]:
     """The smaller of each segment's two p-values, corrected for all of them."""
     tested = {label: drift for label, drift in found.items() if drift is not None}
     raw = [p for drift in tested.values() for p in (drift.distance_p, drift.energy_p)]
