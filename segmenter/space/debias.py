@@ -58,6 +58,8 @@ class Erasure:
         How far the vectors moved, as a share of their spread (root mean square).
     segment_agreement
         Adjusted Rand index of the segments before and after: 1 if nobody changed.
+    segments
+        int64 [n], before.
     """
 
     attribute: str
@@ -66,6 +68,7 @@ class Erasure:
     eraser: Eraser
     moved: float
     segment_agreement: float
+    segments: np.ndarray
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for scripts, without the eraser's arrays."""
@@ -149,6 +152,7 @@ def erase_attribute(
         eraser=eraser,
         moved=float(np.sqrt(((erased - vectors) ** 2).sum(axis=1).mean()) / spread),
         segment_agreement=float(adjusted_rand_score(segments, segments_after)),
+        segments=segments,
     )
 
 

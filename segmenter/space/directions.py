@@ -32,9 +32,8 @@ class Direction:
         float64 [d] in the embedding's own coordinates; the whole step leads from the mean of the
         reference group to that of the target group, nuisances apart.
     length
-        Of the step in whitened coordinates, with its interval over users: the crowd's spread is
-        1 in every direction. A difference of means is longer than 0 even between groups by lot,
-        by about the root of d (1/n + 1/m).
+        Of the step in whitened coordinates, where the crowd's spread is 1 in every direction,
+        less what groups of this size show by chance; with its interval over users.
     agreement
         Cosine between the directions of two disjoint halves of both groups, with the interval
         over ways to halve them; 1 is a direction that does not depend on who was observed, 0 one
@@ -124,7 +123,7 @@ def find_direction(
     return Direction(
         name=name,
         step=whitening.back_step(whole),
-        length=interval(np.linalg.norm(draws, axis=1)),
+        length=_length(np.stack(draws), groups, basis),
         agreement=interval(np.array([np.mean(cosines), *cosines])),
         n_target=len(target),
         n_reference=len(reference),
@@ -150,6 +149,18 @@ def _resampled(groups: Groups, generator: np.random.Generator) -> Groups:
     """The same groups with their users drawn anew."""
     one, other = (group[generator.integers(0, len(group), len(group))] for group in groups)
     return one, other
+
+
+def _length(steps: np.ndarray, groups: Groups, basis: np.ndarray) -> Interval:
+    """Length of the first step without its bias, which the resampled steps have twice."""
+    chance = 0.0
+    for group in groups:
+        spread = float(group.var(axis=0, ddof=1).sum())
+        for row in basis:
+            spread -= float((group @ row).var(ddof=1))
+        chance += spread / len(group)
+    biases = np.where(np.arange(len(steps)) == 0, chance, 2 * chance)
+    return interval(np.sqrt(np.maximum((steps**2).sum(axis=1) - biases, 0)))
 
 
 def _halves(groups: Groups, basis: np.ndarray, generator: np.random.Generator) -> float:

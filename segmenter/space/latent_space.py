@@ -13,6 +13,7 @@ import polars as pl
 
 from segmenter.errors import SpaceError
 from segmenter.space.attributes import Attribute, encode_attribute
+from segmenter.space.contrasts import Contrast, contrasts
 from segmenter.space.debias import Erasure, erase_attribute
 from segmenter.space.directions import Direction, combine, find_direction
 from segmenter.space.drift import Drift, SegmentDrift, drift_by_segment, measure_drift
@@ -21,7 +22,7 @@ from segmenter.space.neighbors import Metric, Ranking, score_rows, top
 from segmenter.space.paths import Path, Profile, find_path, graph_line, straight_line
 from segmenter.space.profiles import metadata_profile
 from segmenter.space.segmenting import Assign, settled_segments
-from segmenter.space.selection import column_of, select
+from segmenter.space.selection import column_of, columns_in, select
 from segmenter.space.whitening import Whitening, fit_whitening
 from segmenter.validity.lift import out_of_fold_prediction
 
@@ -260,6 +261,11 @@ class LatentSpace:
     def profile(self) -> Profile:
         """What the users around a point are like; without metadata, where it lies."""
         return metadata_profile(self.vectors, self.metadata, whitening=self.whitening)
+
+    def contrasts(self, group: str, reference: str) -> tuple[Contrast, ...]:
+        """What is different between two groups, but for what they are defined by."""
+        others = self.metadata.drop(columns_in(group) | columns_in(reference), strict=False)
+        return contrasts(others, self.group(group), self.group(reference))
 
     def drift(self, group: str, target: str, *, seed: int = 0) -> Drift:
         """Compare two groups that share nobody; see `measure_drift`."""

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,6 +14,7 @@ from segmenter.space.attributes import Attribute
 N_FOLDS = 5
 MAX_USERS = 5_000
 """Of more users a sample is probed."""
+PENALTIES = np.logspace(0, 4, 9)
 TREES = {"max_iter": 60, "max_leaf_nodes": 7, "learning_rate": 0.1, "early_stopping": False}
 
 
@@ -35,7 +36,7 @@ def linear_probe(vectors: np.ndarray, attribute: Attribute, *, seed: int = 0) ->
         R2 on users that the model did not see, over all values of the attribute together: 1 if
         it can be told, around 0 (or below) if it cannot.
     """
-    model = make_pipeline(StandardScaler(), Ridge(alpha=1.0))
+    model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
     return _out_of_fold(model, vectors, (attribute.targets, attribute.targets), seed=seed)
 
 

@@ -6,9 +6,6 @@ import numpy as np
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from segmenter.segments.distances import nearest
-from segmenter.segments.prototypes import settle
-
 Assign = Callable[[np.ndarray], np.ndarray]
 """Vectors float64 [n, d] of the same users to segments int64 [n]."""
 N_STARTS = 3
@@ -37,6 +34,7 @@ def settled_segments(vectors: np.ndarray, *, n_segments: int, seed: int) -> Assi
 
     def assign(changed: np.ndarray) -> np.ndarray:
         centroids = np.stack([changed[label == one].mean(axis=0) for one in np.unique(label)])
-        return nearest(changed, settle(changed, centroids))
+        with threadpool_limits(1, "openmp"):
+            return KMeans(len(centroids), init=centroids, n_init=1).fit_predict(changed)
 
     return assign

@@ -87,6 +87,12 @@ def _number(text: str, condition: str) -> float:
         raise SpaceError(message) from error
 
 
+def columns_in(text: str) -> set[str]:
+    """Names of the columns that the conditions of a text are about."""
+    found = (CONDITION.fullmatch(part) for part in text.split(AND))
+    return {one["column"] for one in found if one is not None}
+
+
 def column_of(metadata: pl.DataFrame, name: str) -> pl.Series:
     """A column by name; SpaceError names those there are."""
     if name not in metadata.columns:

@@ -1,7 +1,12 @@
 """Crowds of vectors that the tests of the geometry share."""
 
 import numpy as np
+import polars as pl
 from hypothesis import strategies as st
+
+from segmenter.space.latent_space import LatentSpace
+
+N_USERS = 600
 
 
 def cloud(seed: int, n_rows: int = 60, n_dimensions: int = 5) -> np.ndarray:
@@ -24,3 +29,22 @@ def affine(seed: int, n_dimensions: int = 5) -> tuple[np.ndarray, np.ndarray]:
 
 seeds = st.integers(0, 10_000)
 clouds = st.builds(cloud, seeds, st.integers(20, 120), st.integers(2, 8))
+
+
+def people(seed: int = 0) -> LatentSpace:
+    """Users whose age and spend show in their vectors, and what is known of them."""
+    generator = np.random.default_rng(seed)
+    old = generator.random(N_USERS) < 0.4
+    vectors = generator.standard_normal((N_USERS, 5)).astype(np.float32)
+    vectors[:, 0] += 2 * old
+    spend = np.round(np.exp(vectors[:, 1] + 0.2 * generator.standard_normal(N_USERS)), 3)
+    metadata = pl.DataFrame(
+        {
+            "age": np.where(old, "65+", "19-24"),
+            "spend": spend,
+            "segment_id": (vectors[:, 2] > 0).astype(str),
+            "known": pl.Series(generator.random(N_USERS) < 0.5),
+        }
+    ).with_columns(age=pl.when(pl.int_range(pl.len()) % 10 != 0).then("age"))
+    ids = pl.Series([f"u{row}" for row in range(N_USERS)])
+    return LatentSpace(ids, vectors, metadata)

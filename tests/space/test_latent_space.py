@@ -13,29 +13,7 @@ from segmenter.space.contrasts import contrasts
 from segmenter.space.latent_space import LatentSpace
 from segmenter.space.profiles import metadata_features
 from segmenter.space.selection import select
-from tests.space.clouds import seeds
-
-N_USERS = 600
-
-
-def space(seed: int = 0) -> LatentSpace:
-    """Users whose age and spend show in their vectors, and what is known of them."""
-    generator = np.random.default_rng(seed)
-    old = generator.random(N_USERS) < 0.4
-    vectors = generator.standard_normal((N_USERS, 5)).astype(np.float32)
-    vectors[:, 0] += 2 * old
-    spend = np.round(np.exp(vectors[:, 1] + 0.2 * generator.standard_normal(N_USERS)), 3)
-    metadata = pl.DataFrame(
-        {
-            "age": np.where(old, "65+", "19-24"),
-            "spend": spend,
-            "segment_id": (vectors[:, 2] > 0).astype(str),
-            "known": pl.Series(generator.random(N_USERS) < 0.5),
-        }
-    ).with_columns(age=pl.when(pl.int_range(pl.len()) % 10 != 0).then("age"))
-    ids = pl.Series([f"u{row}" for row in range(N_USERS)])
-    return LatentSpace(ids, vectors, metadata)
-
+from tests.space.clouds import N_USERS, people as space, seeds
 
 numbers = st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=20)
 
