@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 from segmenter.errors import SpaceError
 from segmenter.space.resampling import (
     N_DRAWS,
+    N_PERMUTATIONS,
     centroid_statistics,
     energy_statistics,
     holm,
@@ -29,6 +30,10 @@ from segmenter.validity.lift import Interval, interval, resampled_users
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 MIN_GROUP = 20
 """Users on either side."""
+SMALL = 0.05
+"""A p-value above it is not asked for more exactly."""
+PERMUTATIONS_PER_TEST = 100
+"""So that the smallest p-value, times all the tests that it is corrected for, is .01."""
 MAX_USERS = 10_000
 """Of more users on a side a sample is measured; its interval is narrow enough for any decision."""
 MAX_PAIRED_USERS = 1_000
@@ -89,7 +94,12 @@ class SegmentDrift:
 
 
 def measure_drift(
-    group: np.ndarray, target: np.ndarray, *, whitening: Whitening | None = None, seed: int = 0
+    group: np.ndarray,
+    target: np.ndarray,
+    *,
+    whitening: Whitening | None = None,
+    n_permutations: int = N_PERMUTATIONS,
+    seed: int = 0,
 ) -> Drift:
     """Compare a group with a target.
 
@@ -98,8 +108,11 @@ def measure_drift(
     group, target
         float [n, d] and [m, d]; nobody may be in both.
     whitening
-        Of a crowd to which both belong alike; None whitens by the two together. It must not favour
-        one of them, or the p-values are not what they say.
+        Of a crowd to which both belong alike; None whitens by the two together, which tells
+        nothing where they have hardly more users than dimensions. It must not favour one of
+        them, or the p-values are not what they say.
+    n_permutations
+        Relabellings where `N_PERMUTATIONS` do not settle that the groups are alike.
     seed
         Of relabellings, resampled users and samples.
 
@@ -129,17 +142,25 @@ def measure_drift(
         n_group=len(group),
         n_target=len(target),
         distance=_distance(sides[0], sides[1], seed=seed),
-        distance_p=_chance(centroid_statistics, sides, seed=seed),
+        distance_p=_chance(centroid_statistics, sides, n_permutations=n_permutations, seed=seed),
         energy=_energy(paired[0], paired[1], seed=seed),
-        energy_p=_chance(energy_statistics, paired, seed=seed),
+        energy_p=_chance(energy_statistics, paired, n_permutations=n_permutations, seed=seed),
         step=group.mean(axis=0, dtype=np.float64) - target.mean(axis=0, dtype=np.float64),
     )
 
 
-def _chance(statistic: Statistic, sides: list[np.ndarray], *, seed: int) -> float:
-    """P-value of a statistic by relabelling."""
-    labels = relabellings(len(sides[0]), len(sides[1]), seed=seed)
-    return p_value(statistic(np.vstack(sides), labels))
+def _chance(
+    statistic: Statistic, sides: list[np.ndarray], *, n_permutations: int, seed: int
+) -> float:
+    """P-value of a statistic by relabelling; more relabellings where the first find it small."""
+    points, sizes = np.vstack(sides), (len(sides[0]), len(sides[1]))
+    first = p_value(
+        statistic(points, next(relabellings(*sizes, n_permutations=N_PERMUTATIONS, seed=seed)))
+    )
+    if first > SMALL or n_permutations <= N_PERMUTATIONS:
+        return first
+    batches = relabellings(*sizes, n_permutations=n_permutations, seed=seed)
+    return p_value(np.concatenate([statistic(points, labels) for labels in batches]))
 
 
 def _distance(group: np.ndarray, target: np.ndarray, *, seed: int) -> Interval:
@@ -175,6 +196,7 @@ def drift_by_segment(
     *,
     group_segments: np.ndarray,
     target_segments: np.ndarray,
+    whitening: Whitening | None = None,
     seed: int = 0,
 ) -> tuple[SegmentDrift, ...]:
     """Compare inside each segment: what happens to one of them hides in the whole.
@@ -185,6 +207,8 @@ def drift_by_segment(
         float [n, d] and [m, d].
     group_segments, target_segments
         int64 or text [n] and [m], segment of each user.
+    whitening
+        As in `measure_drift`; None whitens by all users of both.
     seed
         As in `measure_drift`.
 
@@ -193,13 +217,20 @@ def drift_by_segment(
     tuple of SegmentDrift
         Every segment that either side has, ascending.
     """
+    if whitening is None:
+        whitening = fit_whitening(np.vstack([group, target]))
     sides = ((group, group_segments), (target, target_segments))
-    labels = np.union1d(group_segments, target_segments)
-    found: dict[int | str, Drift | None] = {}
-    for label in labels.tolist():
-        inside = [points[segments == label] for points, segments in sides]
-        enough = min(len(side) for side in inside) >= MIN_GROUP
-        found[label] = measure_drift(inside[0], inside[1], seed=seed) if enough else None
+    labels = np.union1d(group_segments, target_segments).tolist()
+    inside = {
+        label: tuple(points[segments == label] for points, segments in sides) for label in labels
+    }
+    tested = [label for label in labels if min(map(len, inside[label])) >= MIN_GROUP]
+    n_permutations = 2 * len(tested) * PERMUTATIONS_PER_TEST - 1
+    found: dict[int | str, Drift | None] = dict.fromkeys(labels)
+    for label in tested:
+        found[label] = measure_drift(
+            *inside[label], whitening=whitening, n_permutations=n_permutations, seed=seed
+        )
     adjusted = _together(found)
     return tuple(
         SegmentDrift(

@@ -270,7 +270,9 @@ class LatentSpace:
     def drift(self, group: str, target: str, *, seed: int = 0) -> Drift:
         """Compare two groups that share nobody; see `measure_drift`."""
         inside, outside = self._disjoint(group, target)
-        return measure_drift(self.vectors[inside], self.vectors[outside], seed=seed)
+        return measure_drift(
+            self.vectors[inside], self.vectors[outside], whitening=self.whitening, seed=seed
+        )
 
     def drift_by(
         self, column: str, group: str, target: str, *, seed: int = 0
@@ -283,6 +285,7 @@ class LatentSpace:
             self.vectors[outside],
             group_segments=segments[inside],
             target_segments=segments[outside],
+            whitening=self.whitening,
             seed=seed,
         )
 

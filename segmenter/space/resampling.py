@@ -5,6 +5,8 @@ relabellings under which a statistic is at least as large is an exact p-value, w
 of the crowd.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -12,22 +14,29 @@ from segmenter.validity.lift import resampled_users
 
 N_DRAWS = 200
 N_PERMUTATIONS = 199
+BATCH = 1 + N_PERMUTATIONS
 
 
 def relabellings(
-    n_group: int, n_other: int, *, n_permutations: int = N_PERMUTATIONS, seed: int
-) -> np.ndarray:
+    n_group: int, n_other: int, *, n_permutations: int, seed: int
+) -> Iterator[np.ndarray]:
     """Who belongs to the group, as it is and under random relabellings.
 
-    Returns
-    -------
+    Yields
+    ------
     numpy.ndarray
-        bool [1 + n_permutations, n_group + n_other]; the first row is the truth: the group comes
-        first.
+        bool [b, n_group + n_other], in batches of which all but the last have `BATCH` rows; the
+        first row of the first is the truth: the group comes first.
     """
     generator = np.random.default_rng(seed)
     truth = np.arange(n_group + n_other) < n_group
-    return np.stack([truth, *(generator.permutation(truth) for _ in range(n_permutations))])
+    labels = [truth]
+    for _ in range(n_permutations):
+        if len(labels) == BATCH:
+            yield np.stack(labels)
+            labels = []
+        labels.append(generator.permutation(truth))
+    yield np.stack(labels)
 
 
 def p_value(statistics: np.ndarray) -> float:

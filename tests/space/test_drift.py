@@ -49,11 +49,20 @@ def test_a_permutation_test_is_exact_on_exchangeable_data(statistic) -> None:
     np.testing.assert_allclose(sorted(p_values), np.arange(1, 16) / 15)
 
 
+@settings(max_examples=30)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 600))
+def test_relabellings_keep_the_sizes_and_begin_with_the_truth(n_group, n_other, n_more) -> None:
+    found = np.vstack([*relabellings(n_group, n_other, n_permutations=n_more, seed=0)])
+    assert found.shape == (1 + n_more, n_group + n_other)
+    assert (found.sum(axis=1) == n_group).all()
+    assert found[0].tolist() == [True] * n_group + [False] * n_other
+
+
 def test_false_alarms_are_as_rare_as_promised() -> None:
     alarms = np.zeros(2)
     for seed in range(200):
         crowd = np.random.default_rng(seed).standard_t(4, (60, 3))
-        labels = relabellings(25, 35, n_permutations=39, seed=seed)
+        (labels,) = relabellings(25, 35, n_permutations=39, seed=seed)
         alarms += [
             p_value(statistic(crowd, labels)) <= 0.1
             for statistic in (centroid_statistics, energy_statistics)
@@ -112,16 +121,18 @@ def test_groups_that_are_one_have_no_distance_whatever_their_size(n_users) -> No
     assert np.mean(np.array(distances) == 0) > 0.8
 
 
-def test_only_the_segment_that_moved_is_called_moved() -> None:
+def test_only_the_segment_that_moved_is_called_moved_among_many_small_ones() -> None:
+    """Thirteen tests at once, and segments with fewer users than there are dimensions."""
     generator = np.random.default_rng(1)
-    segments = np.repeat([0, 1, 2, 7], [150, 150, 150, 5])
-    centres = 5 * generator.standard_normal((8, 4))[segments]
-    group, target = centres + generator.standard_normal((2, len(segments), 4))
-    group[segments == 1] += 0.8
+    segments = np.repeat(np.arange(14), [40] * 13 + [5])
+    centres = 5 * generator.standard_normal((14, 50))[segments]
+    group, target = centres + generator.standard_normal((2, len(segments), 50))
+    group[segments == 3] += 0.6
     found = drift_by_segment(group, target, group_segments=segments, target_segments=segments)
-    assert [one.segment for one in found] == [0, 1, 2, 7]
-    assert [one.p is not None and one.p <= 0.05 for one in found] == [False, True, False, False]
-    assert found[3].drift is None
+    assert [one.segment for one in found] == list(range(14))
+    moved = [one.segment for one in found if one.p is not None and one.p <= 0.05]
+    assert moved == [3]
+    assert found[13].drift is None
     assert sum(one.group_share for one in found) == pytest.approx(1)
 
 
