@@ -27,6 +27,7 @@ from serving.space_options import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from segmenter.space.directions import Direction
     from segmenter.space.disparity import Disparity
     from segmenter.space.latent_space import LatentSpace
     from segmenter.space.lookalike import LookAlikes
@@ -55,6 +56,9 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         str | None, typer.Option("--model", help="Model that made the embeddings.")
     ] = None,
     where: Annotated[str | None, typer.Option("--where", help=GROUP_HELP)] = None,
+    groups: Annotated[
+        str | None, typer.Option("--groups", help="Column whose values are ranked too.")
+    ] = None,
     k: Neighbors = 10,
     embeddings: Embeddings = None,
     scores: Scores = None,
@@ -64,7 +68,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """Find the users nearest to a user, a group, A - B + C, or described behaviour. Exact."""
     from serving.space_points import asked_point  # noqa: PLC0415 - --help must not wait for it
-    from serving.space_views import users_table  # noqa: PLC0415
+    from serving.space_views import groups_table, users_table  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
     space = opened(terminal, embeddings=embeddings, scores=scores, metadata=metadata).space
@@ -73,7 +77,14 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     )
     found = space.search(point, k=k, where=where)
     terminal.say(users_table("Nearest users", space, found))
-    terminal.finish({"users": listed(space, found.rows, -found.scores, name="distance")})
+    result: dict[str, object] = {
+        "users": listed(space, found.rows, -found.scores, name="distance"),
+    }
+    if groups is not None:
+        near_groups = space.nearest_groups(point, groups)[:k]
+        terminal.say(groups_table(groups, near_groups))
+        result["groups"] = [{"group": one, "distance": far} for one, far in near_groups]
+    terminal.finish(result)
 
 
 def listed(
@@ -180,8 +191,10 @@ def write_ranking(out: Path, space: "LatentSpace", found: "LookAlikes", *, n_use
 
 
 def direction(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
-    target: Annotated[str, typer.Option("--target", help=GROUP_HELP)],
-    reference: Annotated[str, typer.Option("--reference", help="The group that it starts from.")],
+    target: Annotated[str | None, typer.Option("--target", help=GROUP_HELP)] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="The group that it starts from.")
+    ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option("--without", help="Numeric column to project out. Repeatable."),
@@ -201,37 +214,64 @@ def direction(  # noqa: PLR0913, PLR0917 - a command's options are its parameter
     seed: Seed = 0,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Find what leads from one group to another, and apply it to a user or a group."""
-    from segmenter.space.paths import density_percentile  # noqa: PLC0415 - --help must not wait
-    from serving.space_plain import plain  # noqa: PLC0415
-    from serving.space_points import keep_direction  # noqa: PLC0415
-    from serving.space_views import contrast_table, direction_lines, users_table  # noqa: PLC0415
+    """Find what leads from one group to another, and apply it to a user or a group.
+
+    Without --target and --reference, --name is looked up in --catalogue.
+    """
+    from serving.space_plain import plain  # noqa: PLC0415 - --help must not wait for numpy
+    from serving.space_points import asked_direction, keep_direction  # noqa: PLC0415
+    from serving.space_views import contrast_table, direction_lines  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
     source = opened(terminal, embeddings=embeddings, scores=scores, metadata=metadata)
-    space = source.space
-    found = space.direction(target, reference, name=name, without=without or (), seed=seed)
+    found = asked_direction(
+        source,
+        (target, reference),
+        name=name,
+        without=without or (),
+        catalogue=catalogue,
+        seed=seed,
+    )
     for line in direction_lines(found):
         terminal.say(line)
-    different = space.contrasts(target, reference)
-    terminal.say(contrast_table("What is different", different, ("target", "reference")))
-    result = {"direction": plain(found), "contrasts": plain(different[:20])}
+    result = {"direction": plain(found)}
+    if target is not None and reference is not None:
+        different = source.space.contrasts(target, reference)
+        terminal.say(contrast_table("What is different", different, ("target", "reference")))
+        result["contrasts"] = plain(different[:20])
+        if catalogue is not None:
+            result["catalogue_version"] = keep_direction(catalogue, found, space=source.identity)
+            terminal.say(Text(f"Kept in {catalogue}, version {result['catalogue_version']}"))
     if apply is not None:
-        point = found.apply(space.place(apply), amount=amount)
-        near = space.search(point, k=k)
-        crowded = float(density_percentile(space.vectors, point[None])[0])
-        terminal.say(users_table(f"Nearest users after {amount:g} of the step", space, near))
-        terminal.say(f"It is less crowded around {crowded:.0%} of users.")
-        result["applied"] = {
-            "point": plain(point),
-            "density_percentile": crowded,
-            "users": listed(space, near.rows, -near.scores, name="distance"),
-        }
-    if catalogue is not None:
-        version = keep_direction(catalogue, found, space=source.identity)
-        terminal.say(Text(f"Kept in {catalogue}, version {version}"))
-        result["catalogue_version"] = version
+        result["applied"] = applied(
+            source.space, found, apply, amount=amount, k=k, terminal=terminal
+        )
     terminal.finish(result)
+
+
+def applied(
+    space: "LatentSpace",
+    found: "Direction",
+    place: str,
+    *,
+    amount: float,
+    k: int,
+    terminal: Terminal,
+) -> dict[str, object]:
+    """Move a place along a direction and tell who is there."""
+    from segmenter.space.paths import density_percentile  # noqa: PLC0415 - --help must not wait
+    from serving.space_views import users_table  # noqa: PLC0415
+
+    point = found.apply(space.place(place), amount=amount)
+    near = space.search(point, k=k)
+    crowded = float(density_percentile(space.vectors, point[None])[0])
+    terminal.say(users_table(f"Nearest users after {amount:g} of the step", space, near))
+    terminal.say(f"It is less crowded around {crowded:.0%} of users.")
+    return {
+        "point": point.tolist(),
+        "density_percentile": crowded,
+        "users": listed(space, near.rows, -near.scores, name="distance"),
+    }
 
 
 def path(  # noqa: PLR0913, PLR0917 - a command's options are its parameters

@@ -25,6 +25,9 @@ def register(app: typer.Typer) -> None:
 def drift(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     group: Annotated[str, typer.Option("--group", help=GROUP_HELP)],
     target: Annotated[str, typer.Option("--target", help="The group to compare with.")],
+    before: Annotated[
+        str | None, typer.Option("--before", help="The group as it was: tell how it has moved.")
+    ] = None,
     by: Annotated[
         str | None, typer.Option("--by", help="Column: compare inside each of its values too.")
     ] = None,
@@ -47,6 +50,7 @@ def drift(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from serving.space_views import (  # noqa: PLC0415
         contrast_table,
         drift_line,
+        movement_line,
         segment_drift_table,
     )
 
@@ -55,6 +59,10 @@ def drift(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     found = space.drift(group, target, seed=seed)
     terminal.say(drift_line(found))
     result = {"drift": plain(found)}
+    if before is not None:
+        moved = space.movement(before, group, target, seed=seed)
+        terminal.say(movement_line(moved))
+        result["movement"] = plain(moved)
     if by is not None:
         inside = space.drift_by(by, group, target, seed=seed)
         terminal.say(segment_drift_table(by, inside))

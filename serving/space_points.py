@@ -1,5 +1,6 @@
 """What the commands of ``segmenter space`` ask for and keep."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ from segmenter.space.neighbors import nearest_rows
 from segmenter.space.paths import Path as SpacePath, density_percentile
 from segmenter.space.profiles import metadata_features
 from segmenter.terminal import Terminal
-from serving.space_tables import USER, read_users
+from serving.space_tables import USER, OpenedSpace, read_users
 
 N_CHANGES = 4
 """Things that change most along a path and are told at each step."""
@@ -98,6 +99,38 @@ def seed_rows(
         n_missing = len(ids) - len(here)
         terminal.say(f"[yellow]{n_missing:,} of {len(ids):,} seeds have no embedding.[/yellow]")
     return space.rows(here.to_list())
+
+
+def asked_direction(
+    source: OpenedSpace,
+    target_and_reference: tuple[str | None, str | None],
+    *,
+    name: str | None,
+    without: Sequence[str],
+    catalogue: Path | None,
+    seed: int,
+) -> Direction:
+    """A direction between two groups, or one of a catalogue by its name.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither named nor described.
+    BundleError
+        If the catalogue is damaged or missing.
+    SpaceError
+        If it cannot be found, or is of another space.
+    """
+    target, reference = target_and_reference
+    if target is not None and reference is not None:
+        return source.space.direction(target, reference, name=name, without=without, seed=seed)
+    if target is None and reference is None and name is not None and catalogue is not None:
+        return Catalogue.load(catalogue, space=source.identity)[name]
+    message = (
+        "a direction needs either --target and --reference or --name and --catalogue; give one "
+        "pair"
+    )
+    raise ConfigError(message)
 
 
 def keep_direction(folder: Path, found: Direction, *, space: str) -> int:

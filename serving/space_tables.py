@@ -76,6 +76,7 @@ def open_space(
         beside = beside.join(known, on=USER, how="left", maintain_order="left")
     if metadata is not None:
         more = _unique(read_users(metadata), metadata)
+        _require_new(more, beside, metadata)
         beside = beside.join(more, on=USER, how="left", maintain_order="left")
         notes += _missing(ids, more[USER])
     return OpenedSpace(LatentSpace(ids, vectors, beside.drop(USER)), identity, tuple(notes))
@@ -114,8 +115,29 @@ def _unique(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     return table
 
 
+def _require_new(more: pl.DataFrame, beside: pl.DataFrame, path: Path) -> None:
+    both = sorted((set(more.columns) & set(beside.columns)) - {USER})
+    if both:
+        message = f"{path} must not repeat columns of the scores; found {', '.join(both)}: rename"
+        raise ColumnError(message)
+
+
 def _vectors(table: pl.DataFrame) -> np.ndarray:
-    """The vectors float32 [n, d] of a table."""
+    """The vectors float32 [n, d] of a table, checked."""
+    vectors = _numbers(table)
+    broken = ~np.isfinite(vectors).all(axis=1)
+    if broken.any():
+        user = table[USER][int(broken.argmax())]
+        message = (
+            f"embeddings must be finite numbers; {int(broken.sum()):,} users have others, such as "
+            f"{user!r}: leave them out"
+        )
+        raise ColumnError(message)
+    return vectors
+
+
+def _numbers(table: pl.DataFrame) -> np.ndarray:
+    """The vectors float32 [n, d] of a table as they are."""
     if VECTOR in table.columns:
         column = table[VECTOR]
         if isinstance(column.dtype, pl.List):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from segmenter.space.latent_space import LatentSpace
     from segmenter.space.lookalike import LookAlikes
     from segmenter.space.neighbors import Ranking
+    from segmenter.space.toward import Movement
     from segmenter.validity.lift import Interval
 
 N_CONTRASTS = 8
@@ -46,6 +47,23 @@ def users_table(title: str, space: "LatentSpace", ranking: "Ranking") -> Table:
         values = [space.metadata[name][row] for name in known]
         table.add_row(*(Text(_short(one)) for one in (space.ids[row], *values)), f"{-score:.3f}")
     return table
+
+
+def groups_table(column: str, found: "Sequence[tuple[str, float]]") -> Table:
+    """Groups by the distance of their centroids."""
+    table = table_of("Nearest groups", [column, "distance"])
+    for name, distance in found:
+        table.add_row(Text(name), f"{distance:.3f}")
+    return table
+
+
+def movement_line(found: "Movement") -> str:
+    """Where a group has gone with respect to its target."""
+    return (
+        f"It was {told(found.before)} from the target and is {told(found.now)}: a change of "
+        f"{told(found.change)}. It moved {told(found.toward)} toward the target and "
+        f"{told(found.aside)} aside."
+    )
 
 
 def _short(value: object) -> str:

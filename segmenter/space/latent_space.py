@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from segmenter.errors import SpaceError
 from segmenter.space.attributes import Attribute, encode_attribute
@@ -23,6 +24,7 @@ from segmenter.space.paths import Path, Profile, find_path, graph_line, straight
 from segmenter.space.profiles import metadata_profile
 from segmenter.space.segmenting import Assign, settled_segments
 from segmenter.space.selection import column_of, columns_in, select
+from segmenter.space.toward import Movement, movement
 from segmenter.space.whitening import Whitening, fit_whitening
 from segmenter.validity.lift import out_of_fold_prediction
 
@@ -42,8 +44,8 @@ class LatentSpace:
     vectors
         float [n, d]; may be memory-mapped.
     metadata
-        n rows in the order of `ids`; any columns, numbers or texts, with nulls where nothing is
-        known.
+        n rows in the order of `ids`; any columns, numbers or texts, with nulls (or NaN, which
+        becomes null) where nothing is known.
 
     Raises
     ------
@@ -67,6 +69,8 @@ class LatentSpace:
             twice = self.ids.filter(self.ids.is_duplicated())[0]
             message = f"every id must come once; found {twice!r} more than once"
             raise SpaceError(message)
+        missing = self.metadata.with_columns(selectors.float().fill_nan(None))
+        object.__setattr__(self, "metadata", missing)  # what is no number is not known
 
     @cached_property
     def whitening(self) -> Whitening:
@@ -127,6 +131,20 @@ class LatentSpace:
         return top(
             score_rows(self.vectors, point, metric=metric), k=k, share=share, allowed=allowed
         )
+
+    def nearest_groups(self, point: np.ndarray, column: str) -> list[tuple[str, float]]:
+        """Values of a column with the distance of their centroid to a point, nearest first."""
+        labels = column_of(self.metadata, column).cast(pl.String)
+        names = labels.drop_nulls().unique().sort().to_list()
+        centroids = np.stack(
+            [
+                self.vectors[(labels == name).fill_null(value=False).to_numpy()].mean(axis=0)
+                for name in names
+            ]
+        )
+        distances = np.linalg.norm(centroids.astype(np.float64) - point, axis=1)
+        order = np.argsort(distances, kind="stable")
+        return [(names[place], float(distances[place])) for place in order.tolist()]
 
     def attribute(self, column: str) -> Attribute:
         """A column as an attribute of everybody; of a text, missing values are a group."""
@@ -273,6 +291,11 @@ class LatentSpace:
         return measure_drift(
             self.vectors[inside], self.vectors[outside], whitening=self.whitening, seed=seed
         )
+
+    def movement(self, before: str, now: str, target: str, *, seed: int = 0) -> Movement:
+        """How a group moved with respect to a target between two times; see `movement`."""
+        start, end, aim = (self.vectors[self.group(one)] for one in (before, now, target))
+        return movement(start, end, aim, whitening=self.whitening, seed=seed)
 
     def drift_by(
         self, column: str, group: str, target: str, *, seed: int = 0

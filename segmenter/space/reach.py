@@ -75,7 +75,8 @@ def landing(
         Of the seeds in the order of their rows.
     """
     _, cell = np.unique(np.stack([fold, group]), axis=1, return_inverse=True)
-    above, tied = np.zeros(len(similarity)), np.zeros(len(similarity))
+    # Where a cell has no crowd nothing is known of its seeds: they are found by lot.
+    above, tied = np.zeros(len(similarity)), np.ones(len(similarity))
     for number in range(int(cell.max()) + 1):
         inside = cell == number
         seeds = np.flatnonzero(inside & is_seed)

@@ -68,7 +68,11 @@ def test_search_finds_the_user_first_and_obeys_its_filter(words, space) -> None:
     assert set(ages) == {"65+"}
     back = ("--minus", "age=65+", "--plus", "age=65+")
     assert result_of("search", *words, "--near", "user:u7", *back, "--k", 3)["users"] == found
-    assert "u7" in segmenter("search", *words, "--near", "user:u7").stdout
+    done = segmenter("search", *words, "--near", "user:u7", "--groups", "age")
+    assert "u7" in done.stdout
+    assert "Nearest groups" in done.stdout
+    centre = result_of("search", *words, "--near", "age=65+", "--groups", "age")["groups"]
+    assert centre[0] == {"group": "65+", "distance": pytest.approx(0, abs=1e-5)}
 
 
 def test_look_alikes_are_ranked_written_and_compared(words, space, tmp_path) -> None:
@@ -112,6 +116,8 @@ def test_a_direction_is_applied_and_kept_in_a_catalogue(words, space, tmp_path) 
     moved = np.array(found["applied"]["point"]) - space.place("user:u7")
     np.testing.assert_allclose(moved, catalogue["older"].step, atol=1e-5)
     assert result_of("direction", *words, *groups, *kept)["catalogue_version"] == 2
+    by_name = result_of("direction", *words, *kept, "--apply", "user:u7")
+    assert by_name["applied"] == found["applied"]
     assert "age" not in {one["what"].split(" ")[0] for one in found["contrasts"]}
     assert "halves of the groups agree" in segmenter("direction", *words, *groups).stdout
 
@@ -138,7 +144,8 @@ def test_drift_is_told_by_segment_and_points_are_sampled_on_the_way(words, tmp_p
     assert found["toward"]["mean_adherence"] == pytest.approx(0.5, abs=0.1)
     sampled = open_space(embeddings=tmp_path / "points.parquet", scores=None, metadata=None).space
     assert sampled.vectors.shape == (300, 5)
-    done = segmenter("drift", *words, *groups, "--toward", "0.5")
+    done = segmenter("drift", *words, *groups, "--toward", "0.5", "--before", "age=65+ & spend<1")
+    assert "toward the target" in " ".join(done.stdout.split())
     assert "Inside each segment" in done.stdout
     assert "keep what is local" in done.stdout
 
@@ -181,6 +188,7 @@ def test_scores_and_their_model_are_searched_by_behaviour_and_audited(
     [
         (("search",), ConfigError, "either --near PLACE or --events"),
         (("search", "--near", "user:x"), SpaceError, "must be in the space"),
+        (("direction", "--target", "age=65+"), ConfigError, "--target and --reference or --name"),
         (("lookalike",), ConfigError, "either --seeds FILE or --seed-group"),
         (("lookalike", "--seed-group", "buys=2"), SpaceError, "nobody has 'buys=2'"),
         (("path", "--from", "user:u1", "--to", "user:u1"), SpaceError, "same profile"),

@@ -65,6 +65,10 @@ def test_scores_bring_their_segments_and_the_identity_of_their_model(
     np.testing.assert_allclose(found.space.vectors[rows], embeddings, atol=1e-6)
     expected = world.model.assign(embeddings).segment_id.astype(str).tolist()
     assert found.space.metadata["segment_id"].gather(rows).to_list() == expected
+    known = pl.DataFrame({"user_id": ["u"], "strength": [1.0]})
+    known.write_parquet(tmp_path / "again.parquet")
+    with pytest.raises(ColumnError, match="must not repeat columns of the scores; found strength"):
+        opened(scores=tmp_path / "scores", metadata=tmp_path / "again.parquet")
     (tmp_path / "scores" / "manifest.json").unlink()
     with pytest.raises(SourceError, match="no finished scores"):
         opened(scores=tmp_path / "scores")
@@ -79,6 +83,11 @@ def test_scores_bring_their_segments_and_the_identity_of_their_model(
         ({"user_id": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}, ColumnError, "one length"),
         ({"user_id": ["a", "b"], "embedding": [[1.0], None]}, ColumnError, "one length"),
         ({"user_id": ["a"], "embedding": [["x"]]}, ColumnError, "must be a list of numbers"),
+        (
+            {"user_id": ["a", "b"], "x": [1.0, None]},
+            ColumnError,
+            "1 users have others, such as 'b'",
+        ),
         ({"user_id": ["a"], "embedding": ["x"]}, ColumnError, "must be a list of numbers"),
     ],
 )

@@ -44,6 +44,12 @@ def test_groups_users_and_points_are_found_by_name() -> None:
     np.testing.assert_allclose(back, found.vectors[3], atol=1e-6)
 
 
+def test_what_is_no_number_is_not_known() -> None:
+    table = pl.DataFrame({"x": [1.0, float("nan"), None]})
+    found = LatentSpace(pl.Series(["a", "b", "c"]), np.eye(3), table)
+    assert found.group("x>0").tolist() == [True, False, False]
+
+
 def test_search_obeys_its_filter_and_finds_a_user_at_its_own_place() -> None:
     found = space()
     assert found.search(found.place("user:u7"), k=3).rows[0] == 7

@@ -54,6 +54,13 @@ def test_what_is_found_grows_with_the_reach_and_adds_up_to_the_separation(rankin
     assert lift_at(where, 1.0).value == pytest.approx(1.0)
 
 
+def test_a_seed_without_a_crowd_of_its_group_is_found_by_lot() -> None:
+    is_seed = np.array([True, True, False, False])
+    group = np.array([0, 1, 0, 0])
+    found = landing(np.array([3.0, 9, 1, 2]), is_seed, fold=np.zeros(4, int), group=group)
+    np.testing.assert_allclose(found.found(0.1), [1, 0.1])
+
+
 @settings(max_examples=60)
 @given(st.integers(1, 50), st.data())
 def test_the_interval_of_a_lift_is_wilsons(n_seeds, data) -> None:
