@@ -13,6 +13,8 @@ A message names what was found and the option or step that mends it. The tree:
     * `BundleError`: a folder is no complete, undamaged model bundle of a known format
     * `RegistryError`: the MLflow home, a model, a version or an alias is missing or damaged
     * `OutputError`: a result cannot be written where it was asked for
+    * `SpaceError`: embeddings cannot answer what was asked of them
+        * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
 """
 
 
@@ -58,3 +60,11 @@ class RegistryError(SegmenterError):
 
 class OutputError(SegmenterError):
     """A result cannot be written where it was asked for."""
+
+
+class SpaceError(SegmenterError):
+    """Embeddings cannot answer what was asked of them."""
+
+
+class SeedError(SpaceError):
+    """A seed list is too small, or says nothing about who else belongs to it."""

@@ -1,0 +1,1 @@
+"""Geometry of any embeddings: look-alikes, directions, paths, drift and bias."""
