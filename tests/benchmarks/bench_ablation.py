@@ -112,7 +112,9 @@ def judged(log: RealLog, variant: Variant, seed: int) -> dict[str, Any]:
     }
 
 
-def segments_of(embeddings: np.ndarray, variant: Variant, n_forecast: int) -> np.ndarray:
+def segments_of(
+    embeddings: np.ndarray, variant: Variant, n_forecast: int, *, n_segments: int = N_SEGMENTS
+) -> np.ndarray:
     """Segments of users, int64 [n], the way that training makes them."""
     projection = fit_projection(
         embeddings,
@@ -125,7 +127,7 @@ def segments_of(embeddings: np.ndarray, variant: Variant, n_forecast: int) -> np
     leaves = find_leaves(space, settings=settings, seed=0)
     fitted = space[leaves.rows]
     prototypes = make_prototypes(
-        fitted, leaves, n_segments=N_SEGMENTS, limits=SizeLimits(), seed=0
+        fitted, leaves, n_segments=n_segments, limits=SizeLimits(), seed=0
     )
     return nearest(space, prototypes)
 
