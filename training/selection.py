@@ -26,6 +26,10 @@ DEFAULT_LEVEL = 12
 """Segments where there is no earlier slice to choose by."""
 TASTE_WEIGHTS = (0.0, 0.15, 0.3)
 """Weights of the taste part that are tried."""
+DECODED_WEIGHT = 0.15
+"""Weight at which distance by what is forecast is tried too, where none is asked for."""
+PLAIN, DECODED = "plain", "decoded"
+"""Distance in the forecast part as it is, or by what is forecast for its users."""
 N_SPLITS = 2
 """Times that the users are split into halves."""
 
@@ -38,6 +42,8 @@ class Level:
     ----------
     taste_weight
         Weight of the taste part in the space.
+    metric
+        `PLAIN` or `DECODED`.
     n_asked, n_segments
         Segments that were asked for, and those that came out: fewer where one would have been too
         small. The published segments are made by asking again.
@@ -54,6 +60,7 @@ class Level:
     """
 
     taste_weight: float
+    metric: str
     n_asked: int
     n_segments: int
     validity: float | None
@@ -95,9 +102,20 @@ def tried_levels(config: TrainConfig) -> tuple[int, ...]:
     return allowed or (config.max_segments,)
 
 
-def tried_weights(config: TrainConfig) -> tuple[float, ...]:
-    """Weights of the taste part to try: the one asked for, or all."""
-    return TASTE_WEIGHTS if config.taste_weight is None else (config.taste_weight,)
+def tried_spaces(config: TrainConfig, *, has_metric: bool) -> tuple[tuple[float, str], ...]:
+    """Taste weight and metric of every space: the weight asked for, or all.
+
+    Parameters
+    ----------
+    config
+        Settings.
+    has_metric
+        Whether there is a measure of what is forecast.
+    """
+    asked = config.taste_weight
+    weights = TASTE_WEIGHTS if asked is None else (asked,)
+    decoded = ((DECODED_WEIGHT if asked is None else asked, DECODED),) if has_metric else ()
+    return (*((weight, PLAIN) for weight in weights), *decoded)
 
 
 def choose_level(
@@ -106,6 +124,7 @@ def choose_level(
     config: TrainConfig,
     *,
     n_forecast: int,
+    metric: np.ndarray | None = None,
     progress: ProgressCallback | None = None,
 ) -> Choice:
     """Try every level and choose the one to publish.
@@ -124,8 +143,11 @@ def choose_level(
         Settings.
     n_forecast
         Width of the forecast part.
+    metric
+        float [n_forecast, n_forecast], from `segmenter.autoencoder.sensitivity.decoder_metric`;
+        None where the forecast says little.
     progress
-        Told of (weights done, weights in all).
+        Told of (spaces done, spaces in all).
 
     Raises
     ------
@@ -138,23 +160,25 @@ def choose_level(
     standard error.
     """
     rows = sampled_rows(len(embeddings), seed=config.seed)
-    spaces: dict[float, _Space] = {}
+    spaces: dict[tuple[float, str], _Space] = {}
     tried: list[_Tried] = []
-    weights = tried_weights(config)
-    for weight in weights:
+    wanted = tried_spaces(config, has_metric=metric is not None)
+    for key in wanted:
         projection = fit_projection(
             embeddings,
             n_forecast=n_forecast,
-            taste_weight=weight,
+            taste_weight=key[0],
             taste_components=config.taste_components,
+            metric=metric if key[1] == DECODED else None,
         )
-        spaces[weight] = _space(projection, embeddings[rows], seed=config.seed)
-        tried += _levels_of(spaces[weight], weight, earlier=earlier, config=config)
+        spaces[key] = _space(projection, embeddings[rows], seed=config.seed)
+        tried += _levels_of(spaces[key], key, earlier=earlier, config=config)
         if progress is not None:
-            progress(len(spaces), len(weights))
+            progress(len(spaces), len(wanted))
     drawn = [one.figures for one in tried if one.figures is not None]
     levels = published([one.level for one in tried], drawn)
-    chosen = spaces[next(level.taste_weight for level in levels if level.chosen)]
+    (level,) = (level for level in levels if level.chosen)
+    chosen = spaces[level.taste_weight, level.metric]
     leaves = chosen.everybody.leaves if len(rows) == len(embeddings) else None
     return Choice(levels, chosen.projection, leaves)
 
@@ -241,7 +265,7 @@ def _space(projection: Projection, embeddings: np.ndarray, *, seed: int) -> _Spa
 
 
 def _levels_of(
-    space: _Space, taste_weight: float, *, earlier: InnerSlice | None, config: TrainConfig
+    space: _Space, key: tuple[float, str], *, earlier: InnerSlice | None, config: TrainConfig
 ) -> Iterator[_Tried]:
     """Every number of segments in one space."""
     points, seed = space.everybody.points, config.seed
@@ -256,7 +280,8 @@ def _levels_of(
             then = nearest(space.projection(earlier.embeddings), prototypes)
             figures = earlier.validity(then, seed=seed)
         level = Level(
-            taste_weight=taste_weight,
+            taste_weight=key[0],
+            metric=key[1],
             n_asked=n_asked,
             n_segments=len(prototypes),
             validity=None if figures is None else float(figures[0]),

@@ -14,6 +14,7 @@ from training.refit import FIT_TIME, read_time
 from training.refit_report import Refit
 from training.report.data import MAP_SIDE, Coverage, ReportData, UserMap
 from training.segmentation import Segmentation
+from training.selection import DECODED
 
 if TYPE_CHECKING:
     from training.plan import TrainPlan
@@ -36,6 +37,7 @@ def fit_figures(network: FittedNetwork, segmentation: Segmentation) -> dict[str,
         "mean persistence": float(leaves.persistence.mean()),
         "stability": level.stability,
         "taste weight": level.taste_weight,
+        "decoded metric": float(level.metric == DECODED),
     }
     for stage, metrics in network.curves.items():
         figures |= {f"final {stage} {name}": values[-1] for name, values in metrics.items()}

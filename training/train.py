@@ -14,6 +14,7 @@ import filelock
 import numpy as np
 
 from segmenter.audience_model import AudienceModel, embed_users
+from segmenter.autoencoder.sensitivity import decoder_metric, forecast_information
 from segmenter.bundle import read_bundle
 from segmenter.clock import iso
 from segmenter.events.batches import SequenceReader, history_ends
@@ -22,6 +23,7 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
+from training.encoder_choice import HYBRID
 from training.fit import FittedNetwork, fit_network, leave_a_core
 from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
@@ -128,6 +130,7 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
             earlier_slice(plan, network),
             config,
             n_forecast=network.model.config.forecast_dimensions,
+            metric=_metric(network, embeddings),
             progress=progress,
         )
     with bar("Finding segments") as progress:
@@ -174,6 +177,14 @@ def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
     with atomic_file(path) as temporary, temporary.open("wb") as opened:
         np.save(opened, embeddings)
     return embeddings
+
+
+def _metric(network: FittedNetwork, embeddings: np.ndarray) -> np.ndarray | None:
+    """Distance between users by what is forecast for them, [F, F]; None where little is."""
+    if network.encoder.kind != HYBRID:
+        return None
+    forecast = embeddings[:, : network.model.config.forecast_dimensions]
+    return decoder_metric(forecast_information(network.model.forecast_heads, forecast))
 
 
 def earlier_slice(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:

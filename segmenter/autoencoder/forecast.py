@@ -113,6 +113,12 @@ class ForecastHeads(nn.Module):
         """Share of training windows in which each value of a field occurs, float32 [V]."""
         return getattr(self, f"base_rate_{field}")
 
+    def entropy(self, field: int) -> Tensor:
+        """Nats in whether each value of a field occurs, never quite zero, float32 [V]."""
+        name, rate = list(self.fields)[field], self.base_rate(field)
+        entropy = torch.special.entr(rate) + torch.special.entr(1 - rate)
+        return entropy.clamp(min=MIN_ENTROPY.get(name, MIN_ENTROPY_OTHER))
+
     def set_scales(self, windows: Iterable[WindowTargets]) -> None:
         """Fit base rates and the scales of the totals on the training windows."""
         totals = []
@@ -167,10 +173,7 @@ class ForecastHeads(nn.Module):
 
         The division lets a rare value, such as a redemption, weigh as much as a common one.
         """
-        name, rate = list(self.fields)[field], self.base_rate(field)
-        entropy = torch.special.entr(rate) + torch.special.entr(1 - rate)
-        entropy = entropy.clamp(min=MIN_ENTROPY.get(name, MIN_ENTROPY_OTHER))
         each = nn.functional.binary_cross_entropy_with_logits(
             self.occurrences[field](latent), (counts > 0).float(), reduction="none"
         )
-        return (each.mean(0) / entropy).mean()
+        return (each.mean(0) / self.entropy(field)).mean()

@@ -39,7 +39,12 @@ class Projection:
 
 
 def fit_projection(
-    embeddings: np.ndarray, *, n_forecast: int, taste_weight: float, taste_components: int
+    embeddings: np.ndarray,
+    *,
+    n_forecast: int,
+    taste_weight: float,
+    taste_components: int,
+    metric: np.ndarray | None = None,
 ) -> Projection:
     """Scale the forecast part to a total spread of one and add weighted taste components.
 
@@ -53,6 +58,9 @@ def fit_projection(
         Total spread of the taste components relative to the forecast part; 0 leaves them out.
     taste_components
         Principal components of the taste part that take part.
+    metric
+        float [n_forecast, n_forecast], a map of the forecast part after which plain distance
+        means likeness; None takes that part as it is.
 
     Returns
     -------
@@ -71,9 +79,10 @@ def fit_projection(
     forecast, taste = centred[:, :n_forecast], centred[:, n_forecast:]
     n_taste = min(taste_components, taste.shape[1]) if taste_weight > 0 else 0
     matrix = np.zeros((embeddings.shape[1], n_forecast + n_taste))
-    spread = np.sqrt(forecast.var(axis=0).sum())
-    forecast_gain = _gain(embeddings[:, :n_forecast], spread)
-    matrix[:n_forecast, :n_forecast] = np.eye(n_forecast) * forecast_gain
+    measured = np.eye(n_forecast) if metric is None else metric
+    spread = np.sqrt((forecast @ measured).var(axis=0).sum())
+    forecast_gain = _gain(embeddings[:, :n_forecast] @ measured, spread)
+    matrix[:n_forecast, :n_forecast] = measured * forecast_gain
     if n_taste:
         covariance = taste.T @ taste / max(len(taste), 1)
         variances, directions = np.linalg.eigh(covariance)

@@ -67,6 +67,22 @@ def test_the_forecast_part_keeps_its_shape(embeddings: np.ndarray) -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@given(embeddings_of_users, st.integers(0, 1_000))
+def test_a_metric_measures_the_forecast_part_and_leaves_the_taste_part(
+    embeddings: np.ndarray, seed: int
+) -> None:
+    metric = np.random.default_rng(seed).normal(0, 1, (N_FORECAST, N_FORECAST))
+    sizes = {"n_forecast": N_FORECAST, "taste_weight": 0.3, "taste_components": 4}
+    space = fit_projection(embeddings, **sizes, metric=metric)(embeddings)
+    plain = fit_projection(embeddings, **sizes)(embeddings)
+    measured = embeddings[:, :N_FORECAST].astype(np.float64) @ metric
+    np.testing.assert_allclose(
+        pdist(space[:, :N_FORECAST]), pdist(measured) / spread(measured), rtol=1e-2, atol=2e-3
+    )
+    np.testing.assert_allclose(space[:, N_FORECAST:], plain[:, N_FORECAST:], atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
 @given(embeddings_of_users, st.integers(1, 10))
 def test_taste_coordinates_are_scikit_learns_principal_components(
     embeddings: np.ndarray, taste_components: int

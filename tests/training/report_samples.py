@@ -23,7 +23,7 @@ from segmenter.validity.rows import (
 from segmenter.validity.validity_report import ValidityReport
 from segmenter.validity.verdicts import verdicts
 from training.report.data import MAP_SIDE, Coverage, ReportData, UserMap
-from training.selection import DEFAULT_LEVEL, Level
+from training.selection import DECODED, DEFAULT_LEVEL, PLAIN, Level
 
 ACTIVITY = ("Very active", "Active", "Regular", "Occasional", "Rare", "Lapsed")
 VALUES = (
@@ -140,11 +140,14 @@ def sample_levels(
         nearest to the default is chosen.
     """
     levels = []
-    for weight in weights:
+    for place, weight in enumerate(weights):
+        metric = DECODED if place % 3 == 2 else PLAIN
         for number in n_segments:
             validity = 0.3 - 0.4 / number + 0.05 * weight + float(generator.normal(0, 0.004))
             stability = 0.85 - 0.09 * math.log2(number) + float(generator.normal(0, 0.03))
-            levels.append(Level(weight, number, number, validity, 0.0, stability, 900 // number))
+            sizes = {"n_asked": number, "n_segments": number, "smallest": 900 // number}
+            figures = {"validity": validity, "behind": 0.0, "stability": stability}
+            levels.append(Level(weight, metric, **sizes, **figures))
     if not was_judged:
         off = min(abs(level.n_asked - DEFAULT_LEVEL) for level in levels)
         near = [one for one in levels if abs(one.n_asked - DEFAULT_LEVEL) == off]

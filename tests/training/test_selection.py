@@ -21,15 +21,18 @@ from training import inner_slice
 from training.config import TrainConfig
 from training.inner_slice import InnerSlice
 from training.selection import (
+    DECODED,
+    DECODED_WEIGHT,
     DEFAULT_LEVEL,
     LEVELS,
+    PLAIN,
     TASTE_WEIGHTS,
     Choice,
     Level,
     choose_level,
     published,
     tried_levels,
-    tried_weights,
+    tried_spaces,
 )
 
 ONE_SPACE = TrainConfig(taste_weight=0.3)
@@ -203,8 +206,23 @@ def test_no_more_segments_are_tried_than_allowed(max_segments: int) -> None:
 
 def test_what_is_asked_for_is_what_is_tried():
     asked = TrainConfig(n_segments=35, max_segments=8, taste_weight=0.07)
-    assert (tried_levels(asked), tried_weights(asked)) == ((35,), (0.07,))
-    assert tried_weights(TrainConfig(taste_weight=0.0)) == (0.0,)
+    assert tried_levels(asked) == (35,)
+    assert tried_spaces(asked, has_metric=False) == ((0.07, PLAIN),)
+    assert tried_spaces(asked, has_metric=True) == ((0.07, PLAIN), (0.07, DECODED))
+    plain = tuple((weight, PLAIN) for weight in TASTE_WEIGHTS)
+    assert tried_spaces(TrainConfig(), has_metric=False) == plain
+    assert tried_spaces(TrainConfig(), has_metric=True) == (*plain, (DECODED_WEIGHT, DECODED))
+
+
+def test_a_metric_is_tried_beside_plain_distance_and_measures_the_published_space(crowd, earlier):
+    """A metric that reads one direction alone leaves segments that differ in nothing else."""
+    metric = np.zeros((N_FORECAST, N_FORECAST))
+    metric[0, 0] = 1.0
+    config = TrainConfig(n_segments=4, taste_weight=0.0)
+    found = choose(crowd.embeddings, earlier, config, metric=metric)
+    assert [level.metric for level in found.levels] == [PLAIN, DECODED]
+    measured = found.projection(crowd.embeddings)[:, 1:]
+    assert (np.ptp(measured, axis=0).max() == 0) == (found.level.metric == DECODED)
 
 
 def test_a_number_and_a_weight_that_are_given_are_published(crowd, earlier):

@@ -7,6 +7,7 @@ from typing import Any
 
 from training.report.scales import Scale
 from training.report.words import counted, score, titled
+from training.selection import PLAIN
 
 NEAR_BEST = 1.0
 """Standard errors: levels not farther behind the best one count as good as it."""
@@ -126,7 +127,7 @@ class LevelsView:
     charts: tuple[LevelChart, ...]
     rows: tuple[LevelRow, ...]
     was_judged: bool
-    n_weights: int
+    n_spaces: int
 
 
 def levels_view(levels: Sequence[Level]) -> LevelsView:
@@ -149,7 +150,7 @@ def levels_view(levels: Sequence[Level]) -> LevelsView:
         charts=charts,
         rows=tuple(LevelRow(_cells(level), level["chosen"]) for level in levels),
         was_judged=was_judged,
-        n_weights=len({level["taste_weight"] for level in levels}),
+        n_spaces=len({_space(level) for level in levels}),
     )
 
 
@@ -184,10 +185,10 @@ def _chart(quantity: str, levels: Sequence[Level], published: Level) -> LevelCha
     low, high = min(values), max(values)
     across = _doublings(levels)
     up = Scale(low, high) if high > low else Scale(low - 0.05, high + 0.05)
-    weights = sorted({level["taste_weight"] for level in levels} - {published["taste_weight"]})
+    spaces = sorted({_space(level) for level in levels} - {_space(published)})
     lines = [
-        _line(quantity, [one for one in levels if one["taste_weight"] == weight], across, up=up)
-        for weight in (*weights, published["taste_weight"])
+        _line(quantity, [one for one in levels if _space(one) == space], across, up=up)
+        for space in (*spaces, _space(published))
     ]
     return LevelChart(
         title=quantity,
@@ -274,8 +275,15 @@ def _behind(behind: float) -> str:
     return "best" if behind == 0 else f"{behind:,.1f}"
 
 
+def _space(level: Level) -> tuple[float, str]:
+    """The space that a level lies in."""
+    return level["taste_weight"], level["metric"]
+
+
 def _weight(level: Level) -> str:
-    return f"{level['taste_weight']:g}".removeprefix("0") or "0"
+    """Name of a level's space: its taste weight, marked where distance is what is forecast."""
+    weight = f"{level['taste_weight']:g}".removeprefix("0") or "0"
+    return weight if level["metric"] == PLAIN else f"{weight} {level['metric']}"
 
 
 def _inside(percent: float) -> float:
