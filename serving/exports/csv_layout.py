@@ -97,7 +97,7 @@ class _Parts:
         )
         table = self.kind.rows(found, self.order) if self.kind.rows else found
         for rows in self._slices(table):
-            text = _csv(rows.select(column for _, column in self.kind.columns), self.kind)
+            text = _csv(rows, self.kind)
             self._append(len(rows), text)
 
     def close(self) -> list[WrittenFile]:
@@ -174,5 +174,8 @@ def _head(kind: CsvFile, order: Order) -> bytes:
 
 def _csv(rows: pl.DataFrame, kind: CsvFile) -> bytes:
     buffer = io.BytesIO()
-    rows.write_csv(buffer, include_header=False, separator=kind.delimiter, line_terminator="\n")
+    cells = rows.select(
+        pl.col(column).alias(str(number)) for number, (_, column) in enumerate(kind.columns)
+    )
+    cells.write_csv(buffer, include_header=False, separator=kind.delimiter, line_terminator="\n")
     return buffer.getvalue()

@@ -162,6 +162,8 @@ class Destination:
         Of the user's account.
     can_replace
         Whether the platform replaces a list as a whole; else a difference has to be sent.
+    can_remove
+        Whether people can be taken off again by a payload.
     lifetime_days
         Longest membership; None where it has no end.
     tcf_vendor
@@ -184,6 +186,7 @@ class Destination:
     together: tuple[tuple[str, ...], ...] = ()
     settings: tuple[Setting, ...] = ()
     can_replace: bool = False
+    can_remove: bool = True
     lifetime_days: int | None = None
     tcf_vendor: int | None = None
     gzip: bool = False

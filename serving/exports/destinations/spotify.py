@@ -37,5 +37,6 @@ DESTINATION = Destination(
     minimum=Minimum(None, 1_000, "section 17: minimum size not found"),
     match_rate=(0.2, 0.5),
     can_replace=True,
+    can_remove=False,
     note="Every upload replaces the whole membership: one audience for each file.",
 )

@@ -44,14 +44,13 @@ def _users(cells: pl.DataFrame, order: Order) -> pl.Series:
     first = pl.any_horizontal(pl.col(name).is_not_null() for name in SCHEMA)
     others = [pl.col(key).ne_missing(pl.col(name)) for name, key in SECOND.items()]
     second = tuple(SECOND.get(name, name) for name in SCHEMA)
-    return cells.select(
-        pl.concat_str(
-            pl.when(first).then(row(SCHEMA)),
-            pl.when(first & pl.any_horizontal(others)).then(row(second)),
-            separator=",",
-            ignore_nulls=True,
-        ).alias("member")
-    ).to_series()
+    both = pl.concat_str(
+        pl.when(first).then(row(SCHEMA)),
+        pl.when(first & pl.any_horizontal(others)).then(row(second)),
+        separator=",",
+        ignore_nulls=True,
+    )
+    return cells.select(pl.when(first).then(both).alias("member")).to_series()
 
 
 DESTINATION = Destination(

@@ -57,7 +57,8 @@ DESTINATION = Destination(
     layout=JsonLayout(*(_bodies(name) for name in KEYS)),
     minimum=Minimum(None, 1_000, "section 13: a mapping has no minimum size"),
     match_rate=(0.9, 1.0),
+    can_remove=False,
     tcf_vendor=21,
     note="Each body is encrypted with the client secret when it is sent. An answer optout must "
-    "suppress the person; keep a mapping with its refresh time. A removal has no request.",
+    "suppress the person; keep a mapping with its refresh time.",
 )
