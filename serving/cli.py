@@ -9,6 +9,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
+from serving.exports.command import export
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add every command of this room to the application."""
     app.command("score")(score)
+    app.command("export")(export)
 
 
 def score(  # noqa: PLR0917 - a command's options are its parameters

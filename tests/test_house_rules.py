@@ -86,7 +86,9 @@ def test_the_top_level_is_the_agreed_one() -> None:
     assert {name for name in top if not name.startswith(".")} <= agreed
 
 
-@pytest.mark.parametrize("command", ["", "ingest", "train", "score", "segments", "report"])
+@pytest.mark.parametrize(
+    "command", ["", "ingest", "train", "score", "segments", "report", "export"]
+)
 def test_help_does_not_wait_for_the_network_stack(command: str) -> None:
     code = (
         f"import sys; sys.argv = ['segmenter', *{command.split()}, '--help']\n"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from serving.exports.destination import Destination
-from serving.exports.fields import Formed
 from serving.exports.people import People
 
 PERSON_KEY = "_person"
@@ -26,41 +25,36 @@ class Cells:
     has_identifier
         Boolean [n], whether a person has anything that the destination looks for, valid or not.
     reasons
-        Why identifiers were left out, with their number.
+        String [n] for each column of the identity table: why an identifier was left out.
     """
 
     frame: pl.DataFrame
     has_identifier: pl.Series
-    reasons: dict[str, int]
+    reasons: tuple[pl.Series, ...]
 
 
 def cells_of(people: People, destination: Destination) -> Cells:
-    """Normalise, check and hash what a destination wants to know of people."""
+    """Normalise, check and hash what a destination wants to know of people.
+
+    A person is told by the first identifier that the destination looks for, in the order of its
+    fields, so that two users with one e-mail address are one person.
+    """
     formed = {field.id: field.cells(people) for field in destination.fields}
     frame = pl.DataFrame([one.values.alias(name) for name, one in formed.items()])
     for names in destination.together:
         complete = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
         frame = frame.with_columns(pl.when(complete).then(pl.col(name)) for name in names)
-    keys = [field.id for field in destination.fields if field.identifies]
+    looked_for = [field for field in destination.fields if field.identifies]
+    keys = [field.id for field in looked_for]
     keys += [names[0] for names in destination.together]
     key = pl.coalesce(
         pl.concat_str(pl.lit(f"{number}:"), pl.col(name)) for number, name in enumerate(keys)
     )
-    tried = [
-        formed[name].values.is_not_null() | formed[name].reasons.is_not_null() for name in keys
-    ]
-    has = pl.DataFrame([one.alias(str(n)) for n, one in enumerate(tried)]).select(
-        pl.any_horizontal(pl.all()).alias("has")
+    has = pl.DataFrame([people.text(field.source).alias(field.id) for field in looked_for])
+    tried = frame.select(pl.col(names[0]).alias(names[0]) for names in destination.together)
+    has_any = pl.concat([has, tried], how="horizontal").select(
+        pl.any_horizontal(pl.all().is_not_null()).alias("has")
     )
-    return Cells(frame.with_columns(key.alias(PERSON_KEY)), has.to_series(), _reasons(formed))
-
-
-def _reasons(formed: dict[str, Formed]) -> dict[str, int]:
-    """Counts of each reason, of each column of the identity table once."""
-    counts: dict[str, int] = {}
-    for one in formed.values():
-        if one.reasons.null_count() == len(one.reasons):
-            continue
-        for reason, count in one.reasons.drop_nulls().value_counts(sort=True).rows():
-            counts[reason] = max(counts.get(reason, 0), count)
-    return dict(sorted(counts.items()))
+    by_source = {field.source: formed[field.id].reasons for field in reversed(looked_for)}
+    reasons = tuple(one for one in by_source.values() if one.null_count() < len(one))
+    return Cells(frame.with_columns(key.alias(PERSON_KEY)), has_any.to_series(), reasons)

@@ -39,11 +39,11 @@ class Decisions:
     states
         String [n]: ``granted``, ``unstated`` (may be exported), or null (may not).
     reasons
-        Why people may not, with their number.
+        String [n]: why a person may not; null for those who may.
     """
 
     states: pl.Series
-    reasons: dict[str, int]
+    reasons: pl.Series
 
 
 def consent_columns(destination: Destination) -> tuple[str, ...]:
@@ -103,9 +103,9 @@ def _decided(frame: pl.DataFrame, signals: list[str], silent: frozenset[str]) ->
     )
     whys = [pl.when(anyone(word)).then(pl.lit(why)) for word, why in REASONS.items()]
     reason = pl.coalesce(*whys, pl.lit(UNKNOWN))
-    decided = frame.select(state=state, reason=reason)
-    left_out = decided.filter(pl.col("state").is_null())["reason"]
-    return Decisions(decided["state"], dict(sorted(left_out.value_counts().rows())))
+    decided = frame.select(state=state.cast(pl.String), reason=reason)
+    why = decided.select(pl.when(pl.col("state").is_null()).then("reason").alias("reason"))
+    return Decisions(decided["state"], why.to_series())
 
 
 def _yes_or_no(text: pl.Series) -> pl.Series:

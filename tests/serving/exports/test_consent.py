@@ -180,7 +180,7 @@ def state(destination="google-data-manager", silent=(), **columns):
     people = People(pl.DataFrame({"user_id": ["u"]} | {k: [v] for k, v in columns.items()}))
     chosen = DESTINATIONS[destination]
     found = decision.decide(people, chosen, silence_is_consent=frozenset(silent))
-    return found.states[0], next(iter(found.reasons), None)
+    return found.states[0], found.reasons[0]
 
 
 OUT = gpp((7, us_section(7, outs=1)))
