@@ -7,6 +7,8 @@ import polars as pl
 from serving.exports.consent.decision import YES
 from serving.exports.people import People
 
+AGE_COLUMNS = ("age", "birth_date", "birth_year", "is_minor")
+
 
 def minors(people: People, moment: dt.datetime, minimum_age: int) -> pl.Series:
     """Whether each person is known to be younger than an age.
@@ -23,6 +25,8 @@ def minors(people: People, moment: dt.datetime, minimum_age: int) -> pl.Series:
     minimum_age
         In years.
     """
+    if not any(people.has(name) for name in AGE_COLUMNS):
+        return pl.repeat(value=False, n=len(people.frame), eager=True)
     said = people.text("is_minor").str.to_lowercase().is_in(list(YES))
     age = people.text("age").cast(pl.Float64, strict=False)
     year = people.text("birth_year").str.slice(0, 4).cast(pl.Int32, strict=False)

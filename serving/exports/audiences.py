@@ -22,6 +22,7 @@ from serving.exports.people import People
 from serving.exports.scores import ScoredSegment
 from serving.exports.spill import Spill, range_part
 from serving.exports.suppression import Suppression
+from serving.exports.text import nulls
 from serving.exports.waterfall import Tally
 
 PART_ROWS = 250_000
@@ -71,6 +72,8 @@ class Audience:
         Which they are.
     spill
         The people.
+    columns
+        Of the people, those included that nobody has.
     tally
         Counts of each step.
     """
@@ -78,6 +81,7 @@ class Audience:
     destination: Destination
     segment: ScoredSegment
     spill: Spill
+    columns: dict[str, pl.DataType] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     def people(self) -> Iterator[pl.DataFrame]:
@@ -86,7 +90,11 @@ class Audience:
             if part is not None:
                 different = _different(part)
                 self.tally.count("people", len(different))
-                yield different
+                yield different.with_columns(
+                    pl.lit(None, kind).alias(name)
+                    for name, kind in self.columns.items()
+                    if name not in different.columns
+                )
 
 
 def number_of_parts(n_rows: int) -> int:
@@ -202,10 +210,10 @@ def _pass_to(  # noqa: PLR0917 - one part on its way
     )
     _count(audiences, early, late)
     left_out = {
-        "consented": [decisions.reasons.zip_with(steps.strong, _nulls(early))],
+        "consented": [decisions.reasons.zip_with(steps.strong, nulls(len(early)))],
     }
     _explain(audiences, early["segment_id"], left_out)
-    masked = [one.zip_with(has, _nulls(late)) for one in cells.reasons]
+    masked = [one.zip_with(has, nulls(len(late))) for one in cells.reasons]
     _explain(audiences, late["segment_id"], {"valid": masked})
     states = decisions.states.filter(steps.chosen)
     _put_people_aside(audiences, _sendable(people, cells, states).filter(valid))
@@ -265,8 +273,12 @@ def _put_people_aside(audiences: list[Audience], frame: pl.DataFrame) -> None:
         else frame.partition_by("_segment", as_dict=True)
     )
     for (segment,), piece in pieces.items():
-        spill = by_segment[segment].spill
-        spill.add(piece.drop("_segment"), range_part(pl.col(HASH), spill.n_parts))
+        audience = by_segment[segment]
+        audience.columns |= dict(piece.drop("_segment").schema)
+        known = piece.select(
+            one for one in piece.drop("_segment").get_columns() if one.null_count() < len(one)
+        )
+        audience.spill.add(known, range_part(pl.col(HASH), audience.spill.n_parts))
 
 
 def _different(part: pl.DataFrame) -> pl.DataFrame:
@@ -278,7 +290,3 @@ def _different(part: pl.DataFrame) -> pl.DataFrame:
             [HASH, PERSON_KEY, "_strength", "_user_id"], descending=[False, False, True, False]
         ).unique(PERSON_KEY, keep="first", maintain_order=True)
     return ordered.drop(HASH, PERSON_KEY)
-
-
-def _nulls(like: pl.DataFrame) -> pl.Series:
-    return pl.Series([None] * len(like), dtype=pl.String)

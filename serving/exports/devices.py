@@ -6,7 +6,7 @@ neither, its specification says.
 
 import polars as pl
 
-from serving.exports.text import where
+from serving.exports.text import nulls, where
 
 UUID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
 ZERO = r"^[0-]+$"
@@ -23,7 +23,7 @@ def device_reasons(ids: pl.Series) -> pl.Series:
         .then(pl.lit("device id of zeros: its owner limits tracking"))
         .otherwise(pl.lit("device id that is no UUID"))
     )
-    nothing = pl.Series([None] * len(ids), dtype=pl.String)
+    nothing = nulls(len(ids))
     bad = ids.is_not_null() & (~ids.str.contains(UUID) | ids.str.contains(ZERO))
     frame = pl.DataFrame({"id": ids.filter(bad)})
     return where(nothing, bad, lambda _: frame.select(reason.alias("reason")).to_series())

@@ -8,7 +8,7 @@ drops aliases and punctuation for every domain, and Amazon keeps an alphabet.
 
 import polars as pl
 
-from serving.exports.text import empty_to_null, text_column, visible, where
+from serving.exports.text import empty_to_null, nulls, text_column, visible, where
 
 GMAIL = "@gmail.com"
 GOOGLEMAIL = "@googlemail.com"
@@ -75,7 +75,7 @@ def email_reasons(emails: pl.Series) -> pl.Series:
         String [n], in a destination's form.
     """
     fine = emails.str.contains(VALID) & (emails.str.len_chars() <= MAX_LENGTH)
-    reasons = pl.Series([None] * len(emails), dtype=pl.String)
+    reasons = nulls(len(emails))
     bad = ~fine & emails.is_not_null()
     return where(reasons, bad, lambda _: _reasons(emails.filter(bad)))
 

@@ -13,7 +13,7 @@ from serving.exports.devices import device_reasons
 from serving.exports.digests import Digest, digest_of, recoded
 from serving.exports.emails import email_reasons
 from serving.exports.people import People
-from serving.exports.text import where
+from serving.exports.text import nulls, where
 
 Rule = Callable[[pl.Series], pl.Series]
 """From a column of text to the form that a platform wants."""
@@ -37,7 +37,7 @@ class Formed:
     @property
     def valid(self) -> pl.Series:
         """The values without those that have a reason."""
-        return self.values.zip_with(self.reasons.is_null(), _nulls(self.values))
+        return self.values.zip_with(self.reasons.is_null(), nulls(len(self.values)))
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,21 @@ class Field:
         values = formed.values.zip_with(~hashed, _lower_digits(raw))
         wanted = algorithms == (self.digest.algorithm if self.digest else "")
         reason = f"{self.source} that is a digest already, of another kind than is sent"
-        reasons = formed.reasons.zip_with(~hashed, _nulls(raw))
+        reasons = formed.reasons.zip_with(~hashed, nulls(len(raw)))
         wrong = pl.Series([reason] * len(raw), dtype=pl.String)
         return Formed(values, reasons.zip_with(~(hashed & ~wanted), wrong))
 
     def cells(self, people: People) -> Formed:
         """The field as it is sent: valid values, hashed where the platform hashes."""
+        if not people.has(self.source):
+            return Formed(nulls(len(people.frame)), nulls(len(people.frame)))
         formed = self.formed(people)
         if self.digest is None:
             return replace(formed, values=formed.valid)
         hashed = people.algorithms(self.source).is_not_null()
         if not hashed.any() or self.source in UNHASHED_SOURCES:
             return replace(formed, values=digest_of(formed.valid, self.digest))
-        fresh = digest_of(formed.valid.zip_with(~hashed, _nulls(hashed)), self.digest)
+        fresh = digest_of(formed.valid.zip_with(~hashed, nulls(len(hashed))), self.digest)
         encoding = self.digest.encoding
         known = where(formed.valid, hashed, lambda some: recoded(some, encoding))
         return replace(formed, values=fresh.zip_with(~hashed, known))
@@ -152,7 +154,7 @@ def text_field(
 
     def form(people: People) -> Formed:
         values = _applied(people.text(source), rules)
-        return Formed(values, _nulls(values))
+        return Formed(values, nulls(len(values)))
 
     return _field(Field(name, source, form, digest, clause), more)
 
@@ -170,7 +172,7 @@ def place_field(
 
     def form(people: People) -> Formed:
         values = rule(people.text(source), people.countries)
-        return Formed(values, _nulls(values))
+        return Formed(values, nulls(len(values)))
 
     return _field(Field(name, source, form, digest, clause), more)
 
@@ -182,7 +184,7 @@ def country_field(
 
     def form(people: People) -> Formed:
         values = _applied(people.countries, rules)
-        return Formed(values, _nulls(values))
+        return Formed(values, nulls(len(values)))
 
     return _field(Field(name, "country", form, digest, clause), more)
 
@@ -205,10 +207,6 @@ def _field(field: Field, more: dict[str, object]) -> Field:
 
 def _applied(values: pl.Series, rules: tuple[Rule, ...]) -> pl.Series:
     return reduce(lambda column, rule: rule(column), rules, values)
-
-
-def _nulls(like: pl.Series) -> pl.Series:
-    return pl.Series([None] * len(like), dtype=pl.String)
 
 
 def _lower_digits(digests: pl.Series) -> pl.Series:

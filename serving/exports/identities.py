@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from segmenter.errors import ColumnError, SourceError
+from serving.exports.ages import AGE_COLUMNS
 from serving.exports.consent.decision import consent_columns
 from serving.exports.destination import Destination
 from serving.exports.people import IDENTITY_COLUMNS
 
 BATCH_ROWS = 250_000
-AGE_COLUMNS = ("age", "birth_date", "birth_year", "is_minor")
 LIMITED_COLUMN = "limited_data_use"
 
 

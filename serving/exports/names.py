@@ -9,7 +9,7 @@ from functools import cache
 import polars as pl
 import pycountry
 
-from serving.exports.text import empty_to_null, text_column, visible, where
+from serving.exports.text import empty_to_null, nulls, text_column, visible, where
 
 TITLES = r"(?:^|\s)(?:mr|mrs|ms|dr)\.?(?:\s+|$)"
 SUFFIXES = (
@@ -170,4 +170,4 @@ def _two_digits(text: pl.Series, most: int) -> pl.Series:
     number = text.str.extract(r"^0*([0-9]{1,2})(?:\.0)?$").cast(pl.Int32)
     padded = number.cast(pl.String).str.zfill(2)
     fits = (number >= 1) & (number <= most)
-    return padded.zip_with(fits, pl.Series([None] * len(padded), dtype=pl.String))
+    return padded.zip_with(fits, nulls(len(padded)))

@@ -7,7 +7,7 @@ import polars as pl
 from serving.exports.emails import plain
 from serving.exports.names import country, lower, upper
 from serving.exports.phones import Phones, phones
-from serving.exports.text import digest_algorithms, text_column
+from serving.exports.text import digest_algorithms, nulls, text_column
 
 IDENTITY_COLUMNS = (
     *("user_id", "email", "phone", "first_name", "last_name"),
@@ -41,6 +41,14 @@ class People:
             self._texts[source] = self._read(source)
         return self._texts[source]
 
+    def has(self, source: str) -> bool:
+        """Whether anything can be known of a column."""
+        if source == "device":
+            return any(name in self.frame.columns for name in ("device_id", "idfa", "aaid"))
+        if source == "country" and self.default_country is not None:
+            return True
+        return source in self.frame.columns
+
     def algorithms(self, source: str) -> pl.Series:
         """Hash function of the values of a column that are digests already, else null."""
         if source not in self._algorithms:
@@ -67,7 +75,7 @@ class People:
         if source == "device":
             return self._devices()
         if source not in self.frame.columns:
-            return pl.Series([None] * len(self.frame), dtype=pl.String)
+            return nulls(len(self.frame))
         return text_column(self.frame[source])
 
     def _devices(self) -> pl.Series:

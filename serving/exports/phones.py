@@ -11,7 +11,7 @@ import polars as pl
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat
 
 from serving.exports.phone_plans import CALLING_CODE, calling_plan, region_plan
-from serving.exports.text import empty_to_null, text_column, visible, where
+from serving.exports.text import empty_to_null, nulls, text_column, visible, where
 
 PLAIN = r"^(?:\+?[0-9]|\()[0-9 ().\-]*$"
 SEPARATORS = r"[ ().\-]"
@@ -129,7 +129,7 @@ def _by_library(numbers: pl.DataFrame) -> pl.DataFrame:
 
 def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     """Digits of the numbers that patterns alone can read, null elsewhere."""
-    nothing = pl.Series([None] * len(frame), dtype=pl.String)
+    nothing = nulls(len(frame))
     found = pl.DataFrame({"digits": nothing, "national": nothing, "reason": nothing})
     plain = frame["text"].str.contains(PLAIN).fill_null(value=False)
     rows = plain.arg_true()
@@ -140,7 +140,7 @@ def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     regions = frame["region"].gather(rows)
     national = _international(compact, codes)
     domestic = ~compact.str.starts_with("+")
-    own, own_codes = _domestic(compact, regions.zip_with(domestic, _nulls(len(regions))))
+    own, own_codes = _domestic(compact, regions.zip_with(domestic, nulls(len(regions))))
     national, codes = national.zip_with(~domestic, own), codes.zip_with(~domestic, own_codes)
     digits = codes.cast(pl.String) + national
     return found.with_columns(
@@ -148,13 +148,9 @@ def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _nulls(n: int) -> pl.Series:
-    return pl.Series([None] * n, dtype=pl.String)
-
-
 def _international(compact: pl.Series, codes: pl.Series) -> pl.Series:
     """National numbers behind ``+`` and a calling code, null where the plan is in doubt."""
-    national = _nulls(len(compact))
+    national = nulls(len(compact))
     for code in codes.drop_nulls().unique().sort().to_list():
         rows = (codes == code).arg_true()
         rest = compact.gather(rows).str.slice(1 + len(str(code)))
@@ -164,8 +160,8 @@ def _international(compact: pl.Series, codes: pl.Series) -> pl.Series:
 
 def _domestic(compact: pl.Series, regions: pl.Series) -> tuple[pl.Series, pl.Series]:
     """National numbers and calling codes of numbers as they are written at home."""
-    national = _nulls(len(compact))
-    codes = pl.Series([None] * len(compact), dtype=pl.Int32)
+    national = nulls(len(compact))
+    codes = pl.repeat(None, len(compact), dtype=pl.Int32, eager=True)
     for region in regions.drop_nulls().unique().sort().to_list():
         plan = region_plan(region)
         if plan is None:
@@ -176,7 +172,7 @@ def _domestic(compact: pl.Series, regions: pl.Series) -> tuple[pl.Series, pl.Ser
         rest = where(written, prefixed, lambda some: some.str.slice(1))
         sure = _sure(rest, code)
         doubt = written.str.contains(plan.doubtful) & ~prefixed
-        sure = sure.zip_with(~doubt, _nulls(len(sure)))
+        sure = sure.zip_with(~doubt, nulls(len(sure)))
         national = national.scatter(rows, sure)
         codes = codes.scatter(rows, pl.Series([code] * len(rows), dtype=pl.Int32))
     return national, codes
@@ -187,4 +183,4 @@ def _sure(national: pl.Series, code: int) -> pl.Series:
     plan = calling_plan(code)
     sure = national.str.contains(plan.valid) & national.str.contains(plan.general)
     sure &= ~national.str.contains(plan.doubtful)
-    return national.zip_with(sure, _nulls(len(national)))
+    return national.zip_with(sure, nulls(len(national)))

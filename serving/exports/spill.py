@@ -13,7 +13,7 @@ PART = "_part"
 
 
 class Spill:
-    """Frames in numbered parts.
+    """Frames in numbered parts; a column may be missing from some of them.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Spill:
             frames = [pl.read_ipc(path) for path in paths]
             for path in paths:
                 path.unlink()
-            yield pl.concat(frames)
+            yield pl.concat(frames, how="diagonal")
 
     def _write(self, frame: pl.DataFrame, number: int) -> None:
         if len(frame):

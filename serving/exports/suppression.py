@@ -17,7 +17,7 @@ from serving.exports.digests import SHA256, digest_of, is_digest, recoded
 from serving.exports.emails import canonical, google, plain
 from serving.exports.people import People
 from serving.exports.phones import phones
-from serving.exports.text import text_column
+from serving.exports.text import nulls, text_column
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _within(values: pl.Series, some: pl.Series) -> pl.Series:
 
 def _as_hexadecimal(values: pl.Series) -> pl.Series:
     hashed = is_digest(values)
-    nulls = pl.Series([None] * len(values), dtype=pl.String)
+    none = nulls(len(values))
     if not hashed.any():
-        return nulls
-    return recoded(values.zip_with(hashed, nulls), "hex-lower")
+        return none
+    return recoded(values.zip_with(hashed, none), "hex-lower")

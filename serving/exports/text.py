@@ -16,6 +16,11 @@ HEX_LENGTHS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 """Algorithm of a digest written in hexadecimal digits, by their number."""
 
 
+def nulls(n_rows: int) -> pl.Series:
+    """A column of text that holds nothing."""
+    return pl.repeat(None, n_rows, dtype=pl.String, eager=True)
+
+
 def where(
     column: pl.Series, mask: pl.Series, change: Callable[[pl.Series], pl.Series]
 ) -> pl.Series:
@@ -43,7 +48,7 @@ def text_column(column: pl.Series) -> pl.Series:
     """
     text = column.cast(pl.String).str.strip_chars()
     text = where(text, text.str.contains(NOT_ASCII), lambda some: some.str.normalize("NFC"))
-    return where(text, text == "", lambda some: pl.Series([None] * len(some), dtype=pl.String))
+    return where(text, text == "", lambda some: nulls(len(some)))
 
 
 def visible(text: pl.Series) -> pl.Series:
@@ -54,7 +59,7 @@ def visible(text: pl.Series) -> pl.Series:
 
 def empty_to_null(text: pl.Series) -> pl.Series:
     """Null where nothing is left of a text."""
-    return where(text, text == "", lambda some: pl.Series([None] * len(some), dtype=pl.String))
+    return where(text, text == "", lambda some: nulls(len(some)))
 
 
 def digest_algorithms(text: pl.Series) -> pl.Series:
@@ -63,7 +68,7 @@ def digest_algorithms(text: pl.Series) -> pl.Series:
     Hexadecimal digests of MD5, SHA-1, SHA-256 and SHA-512 are known by their length, and the 44
     characters of a SHA-256 digest in Base64 by their padding.
     """
-    names = pl.Series([None] * len(text), dtype=pl.String)
+    names = nulls(len(text))
     lengths = text.str.len_bytes()
     long = (lengths.is_in(list(HEX_LENGTHS)) | (lengths == 44)).fill_null(value=False)
     return where(names, long, lambda _: _algorithms(text.filter(long)))

@@ -16,6 +16,7 @@ from serving.exports.json_layout import (
     quoted,
 )
 from serving.exports.names import letters_and_digits, trimmed
+from serving.exports.text import nulls
 
 MAX_RECORDS = 10_000
 """No limit is named; this keeps a body at some 9 MB."""
@@ -28,7 +29,7 @@ ALPHABET = "section 12: SHA-256 hex; only a-z and 0-9"
 def _external(values: pl.Series) -> pl.Series:
     """Ids that the platform takes; another is left out."""
     fits = values.str.contains(r"^[0-9a-zA-Z_-]{1,128}$")
-    return values.zip_with(fits, pl.Series([None] * len(values), dtype=pl.String))
+    return values.zip_with(fits, nulls(len(values)))
 
 
 def _signal() -> pl.Expr:

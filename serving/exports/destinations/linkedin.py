@@ -21,6 +21,7 @@ from serving.exports.json_layout import (
     quoted,
 )
 from serving.exports.names import lower, trimmed
+from serving.exports.text import nulls
 
 MAX_ELEMENTS = 5_000
 NAME_LENGTH, TITLE_LENGTH = 35, 50
@@ -49,9 +50,7 @@ def _elements(cells: pl.DataFrame, order: Order) -> pl.Series:
 
 def no_longer_than(length: int) -> Rule:
     """A rule that leaves out what is longer than the platform takes."""
-    return lambda values: values.zip_with(
-        values.str.len_chars() <= length, pl.Series([None] * len(values), dtype=pl.String)
-    )
+    return lambda values: values.zip_with(values.str.len_chars() <= length, nulls(len(values)))
 
 
 DESTINATION = Destination(

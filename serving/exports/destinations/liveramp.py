@@ -1,7 +1,5 @@
 """LiveRamp onboarding files. Specification: section 14, status verified."""
 
-import polars as pl
-
 from serving.exports.csv_layout import CsvFile, CsvLayout
 from serving.exports.destination import Destination, Minimum
 from serving.exports.digests import MD5, SHA1, SHA256
@@ -9,6 +7,7 @@ from serving.exports.emails import without_spaces
 from serving.exports.fields import Field, Formed, device_field, email_field, text_field
 from serving.exports.names import compact_postal_code, lower, trimmed, upper
 from serving.exports.people import People
+from serving.exports.text import nulls
 
 EEA = frozenset(
     [
@@ -55,9 +54,9 @@ def _national_phone(people: People) -> Formed:
     """Phone without country code, none of people in the EEA."""
     phones = people.phones
     european = people.countries.is_in(list(EEA)).fill_null(value=False)
-    nulls = pl.Series([None] * len(phones.national), dtype=pl.String)
+    none = nulls(len(phones.national))
     return Formed(
-        phones.national.zip_with(~european, nulls), phones.reasons.zip_with(~european, nulls)
+        phones.national.zip_with(~european, none), phones.reasons.zip_with(~european, none)
     )
 
 
