@@ -28,17 +28,15 @@ class CallingPlan:
 
     Attributes
     ----------
-    valid
-        Anchored pattern of every kind of number of regions without leading digits of their own.
-    general
-        Anchored pattern that a number of any kind has to match as well.
+    sure
+        Pairs of anchored patterns, one for each region without leading digits of its own: of every
+        kind of number, and of numbers in general. A number that matches both of a pair is valid.
     doubtful
         Pattern at whose match the library decides: leading digits of another region behind the
         same code, or something that may be a national prefix.
     """
 
-    valid: str
-    general: str
+    sure: tuple[tuple[str, str], ...]
     doubtful: str
 
 
@@ -78,14 +76,18 @@ def calling_plan(code: int) -> CallingPlan:
     others = [plan.leading_digits for plan in plans if not single and plan and plan.leading_digits]
     # The first region is the main one, whose national prefix the library tries to take away.
     prefix = plans[0].national_prefix_for_parsing if plans[0] else None
-    kinds = [pattern for plan in own for pattern in _patterns(plan)]
-    general = {plan.general_desc.national_number_pattern for plan in own if plan.general_desc}
+    kinds: dict[str, list[str]] = {}
+    for plan in own:
+        general = plan.general_desc.national_number_pattern if plan.general_desc else None
+        if general:
+            kinds.setdefault(general, []).extend(_patterns(plan))
     doubtful = [*others, *([prefix] if prefix else [])]
-    if len(general) != 1:  # which of them holds, the library decides
-        return CallingPlan(NEVER, NEVER, NEVER)
     return CallingPlan(
-        valid=rf"^(?:{'|'.join(kinds)})$" if kinds else NEVER,
-        general=rf"^(?:{general.pop()})$",
+        sure=tuple(
+            (rf"^(?:{'|'.join(patterns)})$", rf"^(?:{general})$")
+            for general, patterns in kinds.items()
+            if patterns
+        ),
         doubtful=rf"^(?:{'|'.join(doubtful)})" if doubtful else NEVER,
     )
 

@@ -181,6 +181,8 @@ def _domestic(compact: pl.Series, regions: pl.Series) -> tuple[pl.Series, pl.Ser
 def _sure(national: pl.Series, code: int) -> pl.Series:
     """National numbers that the plan of their code knows, null elsewhere."""
     plan = calling_plan(code)
-    sure = national.str.contains(plan.valid) & national.str.contains(plan.general)
+    sure = pl.repeat(value=False, n=len(national), eager=True)
+    for kinds, general in plan.sure:
+        sure |= national.str.contains(kinds) & national.str.contains(general)
     sure &= ~national.str.contains(plan.doubtful)
     return national.zip_with(sure, nulls(len(national)))

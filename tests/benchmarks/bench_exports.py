@@ -112,7 +112,7 @@ def _identities(users: np.ndarray, *, with_phones: bool) -> pl.DataFrame:
         pl.format("+1415{}", number),
         pl.format("(212) {}-{}", number.str.slice(0, 3), number.str.slice(3)),
         pl.format("0170 {}", number),
-        pl.format("+44 7700 9{}", number.str.slice(2)),
+        pl.format("+44 7911 1{}", number.str.slice(2)),
         pl.format("+33 6 1{}", number),
     ]
     phone = pl.select(
