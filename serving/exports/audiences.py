@@ -6,6 +6,7 @@ and the order of people tells nothing and depends on nothing but who they are.
 """
 
 import datetime as dt
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +138,9 @@ def gather(aside: tuple[Spill, Spill], audiences: list[Audience], rules: Rules) 
             once = known.unique("user_id", keep="first", maintain_order=True)
             joined = some.join(once, on="user_id", how="left", maintain_order="left")
         _pass(joined, audiences, rules)
+        # The telephone library leaves cycles through the frames of its callers, which would keep
+        # the tables of every part alive.
+        gc.collect()
         done += len(some)
         yield done
 
