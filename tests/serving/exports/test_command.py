@@ -11,7 +11,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from segmenter.errors import ConfigError, ExportRefusedError, SourceError
+from segmenter.registry import resolve
 from serving import cli
+from serving.batch import score
 from serving.exports import command, gates
 from serving.exports.destinations import DESTINATIONS
 from serving.exports.scores import open_scores
@@ -168,3 +170,24 @@ def test_the_age_of_scores_is_told_in_days(tmp_path):
     week_later = AS_OF + dt.timedelta(days=7)
     assert gates.stale_reason(scores, week_later, 7) is None
     assert "7 days ago" in gates.stale_reason(scores, week_later, 6)
+
+
+def test_what_a_scoring_run_wrote_can_be_exported(world, shared_home, tmp_path):
+    run = score(world.store.path, tmp_path / "scores", resolve(shared_home, "shoppers/1"))
+    opened = open_scores(tmp_path / "scores")
+    table = pl.read_parquet(tmp_path / "scores" / "assignments")
+    ids = sorted(opened.segments)
+    members = pl.concat(opened.members(ids))
+    assert members.equals(table.select(members.columns).filter(pl.col("segment_id").is_in(ids)))
+    assert opened.n_users == run.n_users
+    people = table.select("user_id", pl.format("{}@example.com", "user_id").alias("email"))
+    people.with_columns(consent=pl.lit("yes")).write_parquet(tmp_path / "people.parquet")
+    done = segmenter(
+        *("export", "--scores", tmp_path / "scores", "--identities", tmp_path / "people.parquet"),
+        *("--to", "generic-csv", "--out", tmp_path / "out", "--mlruns", shared_home.path),
+        *("--max-age-days", "99999", "--dry-run", "--json"),
+    )
+    assert isinstance(done.exception, ExportRefusedError)  # 120 users are too few anywhere
+    audiences = json.loads(done.stdout)["audiences"]
+    assert sum(one["counts"]["people"] for one in audiences) == len(members)
+    assert all("k-anonymity" in one["why"] for one in audiences)
