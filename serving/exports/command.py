@@ -158,6 +158,11 @@ def show(report: "ExportReport", terminal: Terminal) -> None:
         terminal.say(Text(f"{one.verdict}{': ' + one.why if one.why else ''}", style=style))
         for remedy in one.remedies:
             terminal.say(Text(f"  or: {remedy}"))
+    if report.ignored:
+        told = ", ".join(report.ignored)
+        terminal.say(
+            Text(f"not read, though it may say who must not leave: {told}", "bold yellow")
+        )
     for mark in report.marks:
         terminal.say(Text(f"marked: {mark}", style="yellow"))
     for name, missing in report.placeholders.items():

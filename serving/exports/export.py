@@ -93,6 +93,8 @@ class ExportReport:
         Settings of accounts that were not given, by destination.
     marks
         What the export was allowed in spite of.
+    ignored
+        Columns of the identity table that look like consent or age and were not read.
     """
 
     out: Path | None
@@ -102,6 +104,7 @@ class ExportReport:
     files: dict[str, WrittenFile]
     placeholders: dict[str, tuple[str, ...]]
     marks: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for scripts."""
@@ -113,6 +116,7 @@ class ExportReport:
             "files": {name: asdict(one) for name, one in self.files.items()},
             "placeholders": {name: list(some) for name, some in self.placeholders.items()},
             "marks": list(self.marks),
+            "ignored_columns": list(self.ignored),
         }
 
 
@@ -238,6 +242,7 @@ def _write(
         files=files,
         placeholders=_placeholders(job),
         marks=job.marks,
+        ignored=tuple(table.ignored),
     )
 
 

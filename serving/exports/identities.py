@@ -4,6 +4,7 @@ What lives here: which columns are read, in batches. What they mean lives in `pe
 `consent`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,10 +14,53 @@ from segmenter.errors import ColumnError, SourceError
 from serving.exports.ages import AGE_COLUMNS
 from serving.exports.consent.decision import consent_columns
 from serving.exports.destination import Destination
+from serving.exports.destinations import DESTINATIONS
 from serving.exports.people import IDENTITY_COLUMNS
 
 BATCH_ROWS = 250_000
 LIMITED_COLUMN = "limited_data_use"
+SUPPRESSION_COLUMNS = frozenset({"email", "phone", "country", "device_id", "idfa", "aaid"})
+"""Read for every destination, since a suppression list may name people by them."""
+
+SYNONYMS = {
+    "user": "user_id",
+    "userid": "user_id",
+    "customer_id": "user_id",
+    "e_mail": "email",
+    "email_address": "email",
+    "mail": "email",
+    "phone_number": "phone",
+    "mobile": "phone",
+    "mobile_phone": "phone",
+    "telephone": "phone",
+    "firstname": "first_name",
+    "given_name": "first_name",
+    "lastname": "last_name",
+    "surname": "last_name",
+    "family_name": "last_name",
+    "address": "street",
+    "address1": "street",
+    "address_1": "street",
+    "address2": "street_2",
+    "address_2": "street_2",
+    "region": "state",
+    "zip": "postal_code",
+    "zipcode": "postal_code",
+    "zip_code": "postal_code",
+    "postcode": "postal_code",
+    "country_code": "country",
+    "gaid": "aaid",
+    "maid": "device_id",
+    "mobile_ad_id": "device_id",
+    "date_of_birth": "birth_date",
+    "dob": "birth_date",
+    "tcf": "tcf_string",
+    "tc_string": "tcf_string",
+    "gpp": "gpp_string",
+    "ldu": "limited_data_use",
+    "title": "job_title",
+}
+"""Other names of columns, in small letters with underscores."""
 
 
 def wanted_columns(destinations: Iterable[Destination]) -> list[str]:
@@ -25,14 +69,7 @@ def wanted_columns(destinations: Iterable[Destination]) -> list[str]:
     sources = {source for one in chosen for source in one.sources}
     if "device" in sources:
         sources |= {"device_id", "idfa", "aaid"}
-    sources |= {
-        "country",
-        "email",
-        "phone",
-        "idfa",
-        "aaid",
-        "device_id",
-    }  # suppression reads these
+    sources |= SUPPRESSION_COLUMNS
     consent = [name for one in chosen for name in consent_columns(one)]
     known = [name for name in IDENTITY_COLUMNS if name in sources or name == "user_id"]
     return list(dict.fromkeys([*known, *consent, *AGE_COLUMNS, LIMITED_COLUMN]))
@@ -51,7 +88,9 @@ class IdentityTable:
     Attributes
     ----------
     columns
-        Those that are read.
+        Those that are read, by the names that an export knows them by.
+    ignored
+        Names of columns that look like consent or age and are not read.
 
     Raises
     ------
@@ -71,17 +110,22 @@ class IdentityTable:
             message = f"cannot read --identities {path}; pass a Parquet or CSV file with a header"
             raise SourceError(message) from error
         wanted = wanted_columns(destinations)
-        self.columns = [name for name in wanted if name in found]
-        if "user_id" not in found or len(self.columns) < 2:
+        known = {_known_as(name): name for name in reversed(found)}
+        self._names = {name: known[name] for name in wanted if name in known}
+        self.columns = list(self._names)
+        self.ignored = [name for name in known if _is_telling(name) and name not in wanted]
+        if "user_id" not in self.columns or len(self.columns) < 2:
+            # Without a header the first person stands in place of the names: none is repeated.
             message = (
-                "the identity table must have the column user_id and one of "
-                f"{', '.join(name for name in wanted[1:8])}, ...; found {', '.join(found)}"
+                "the identity table must have a header with user_id and one of "
+                f"{', '.join(wanted[1:8])}, ...; of its {len(found)} columns "
+                f"{', '.join(self.columns) or 'none'} is known; rename them"
             )
             raise ColumnError(message)
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The table in order, as text but for the columns of age."""
-        columns = [pl.col(name).cast(pl.String) for name in self.columns]
+        """The table in order, as text."""
+        columns = [pl.col(own).cast(pl.String).alias(name) for name, own in self._names.items()]
         try:
             yield from self._table.select(columns).collect_batches(
                 chunk_size=BATCH_ROWS, maintain_order=True
@@ -94,3 +138,15 @@ class IdentityTable:
         if self.path.suffix == ".parquet":
             return pl.scan_parquet(self.path)
         return pl.scan_csv(self.path, infer_schema=False)
+
+
+def _known_as(name: str) -> str:
+    """A column's name in small letters with underscores, or what it is a synonym of."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+    return SYNONYMS.get(plain, plain)
+
+
+def _is_telling(name: str) -> bool:
+    """Whether a column that is not read should be pointed out, for it may forbid an export."""
+    is_of_another = name.startswith("consent_") and name[8:].replace("_", "-") in DESTINATIONS
+    return bool(re.search(r"consent|opt_?out|minor|gdpr|ccpa", name)) and not is_of_another

@@ -17,7 +17,11 @@ from serving.exports.people import People
 
 YES = ("true", "1", "yes", "y", "granted", "opt_in", "opt-in", "consent_granted")
 NO = ("false", "0", "no", "n", "denied", "opt_out", "opt-out", "consent_denied")
-PLAIN_COLUMNS = ("consent", "ad_user_data", "ad_personalization")
+PLAIN_COLUMNS = (
+    *("consent", "consent_ads", "consent_advertising", "consent_marketing"),
+    *("ad_user_data", "ad_personalization"),
+)
+"""Columns that must not say no, whatever else there is; one that says yes is enough."""
 TCF_COLUMN, GPP_COLUMN = "tcf_string", "gpp_string"
 REFUSED, UNREADABLE, NO_VENDOR = "refused", "unreadable", "no vendor"
 REASONS = {

@@ -191,3 +191,23 @@ def test_what_a_scoring_run_wrote_can_be_exported(world, shared_home, tmp_path):
     audiences = json.loads(done.stdout)["audiences"]
     assert sum(one["counts"]["people"] for one in audiences) == len(members)
     assert all("k-anonymity" in one["why"] for one in audiences)
+
+
+def test_columns_by_other_names_are_read_and_unread_consent_is_pointed_out(words, tmp_path):
+    path = tmp_path / "people.csv"
+    names = {"user_id": "User ID", "email": "E-Mail", "phone": "Mobile", "consent": "Consent"}
+    table = pl.read_csv(path, infer_schema=False)
+    plain = json.loads(segmenter(*words, "--to", "meta", "--json").stdout)
+    table.rename(names).with_columns(tv_opt_out=pl.lit("yes")).write_csv(path)
+    done = segmenter(*words, "--to", "meta", "--json")
+    renamed = json.loads(done.stdout)
+    assert renamed["audiences"] == plain["audiences"]
+    assert (plain["ignored_columns"], renamed["ignored_columns"]) == ([], ["tv_opt_out"])
+    assert "may say who must not leave: tv_opt_out" in done.stderr
+
+
+def test_a_table_without_a_header_names_nobody(words, tmp_path):
+    (tmp_path / "people.csv").write_text("u1,planted@example.com\nu2,other@example.com\n")
+    done = segmenter(*words, "--to", "meta")
+    assert "of its 2 columns none is known" in str(done.exception)
+    assert "planted" not in str(done.exception)

@@ -251,7 +251,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(place, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("mine")
     cases = [
-        (ColumnError, {"identities": tmp_path / "no ids.csv"}, "must have the column user_id"),
+        (ColumnError, {"identities": tmp_path / "no ids.csv"}, "must have a header with user_id"),
         (SourceError, {"identities": tmp_path / "broken.parquet"}, "pass a Parquet or CSV"),
         (SourceError, {"identities": tmp_path / "nowhere.csv"}, "pass a Parquet or CSV"),
         (ConfigError, {"settings": {"shoe": "42"}}, "--set shoe"),
