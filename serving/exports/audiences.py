@@ -135,7 +135,7 @@ def gather(aside: tuple[Spill, Spill], audiences: list[Audience], rules: Rules) 
             continue
         joined = some
         if known is not None:
-            once = known.unique("user_id", keep="first", maintain_order=True)
+            once = known.unique("user_id", keep="first")
             joined = some.join(once, on="user_id", how="left", maintain_order="left")
         _pass(joined, audiences, rules)
         # The telephone library leaves cycles through the frames of its callers, which would keep

@@ -92,9 +92,10 @@ class _Parts:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Append the people of a frame that have something to be found by."""
-        found = frame.filter(
-            pl.any_horizontal(pl.col(name).is_not_null() for name in self.kind.needs)
-        )
+        needed = [name for name in self.kind.needs if frame[name].null_count() < len(frame)]
+        if not needed:
+            return
+        found = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in needed))
         table = self.kind.rows(found, self.order) if self.kind.rows else found
         for rows in self._slices(table):
             text = _csv(rows, self.kind)

@@ -72,7 +72,7 @@ class People:
         return phones(self.text("phone"), self.countries)
 
     def _read(self, source: str) -> pl.Series:
-        if source == "device":
+        if source == "device" and self.has(source):
             return self._devices()
         if source not in self.frame.columns:
             return nulls(len(self.frame))
