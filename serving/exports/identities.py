@@ -4,11 +4,15 @@ What lives here: which columns are read, in batches. What they mean lives in `pe
 `consent`.
 """
 
+import csv
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
 
 from segmenter.errors import ColumnError, SourceError
 from serving.exports.ages import AGE_COLUMNS
@@ -18,6 +22,7 @@ from serving.exports.destinations import DESTINATIONS
 from serving.exports.people import IDENTITY_COLUMNS
 
 BATCH_ROWS = 250_000
+BLOCK_BYTES = 16 << 20
 LIMITED_COLUMN = "limited_data_use"
 SUPPRESSION_COLUMNS = frozenset({"email", "phone", "country", "device_id", "idfa", "aaid"})
 """Read for every destination, since a suppression list may name people by them."""
@@ -103,12 +108,11 @@ class IdentityTable:
     def __init__(self, path: Path, destinations: Iterable[Destination]) -> None:
         self.path = path
         try:
-            self._table = self._scan()
-            found = self._table.collect_schema().names()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            # The library's own message may show a row.
+            found = self._header()
+        except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError):
+            # The library's own message may show a row, and so would a traceback.
             message = f"cannot read --identities {path}; pass a Parquet or CSV file with a header"
-            raise SourceError(message) from error
+            raise SourceError(message) from None
         wanted = wanted_columns(destinations)
         known = {_known_as(name): name for name in reversed(found)}
         self._names = {name: known[name] for name in wanted if name in known}
@@ -124,20 +128,46 @@ class IdentityTable:
             raise ColumnError(message)
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The table in order, as text."""
+        """The table in order, as text, a bounded number of rows at a time."""
         columns = [pl.col(own).cast(pl.String).alias(name) for name, own in self._names.items()]
+        read = self._parquet if self._is_parquet else self._csv
         try:
-            yield from self._table.select(columns).collect_batches(
-                chunk_size=BATCH_ROWS, maintain_order=True
-            )
-        except pl.exceptions.PolarsError as error:
-            message = f"cannot read {self.path}: it is damaged or not a table"
-            raise SourceError(message) from error
+            for rows in read():
+                yield rows.select(columns)
+        except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError):
+            message = f"cannot read {self.path}: it is damaged, or a line has too many columns"
+            raise SourceError(message) from None
 
-    def _scan(self) -> pl.LazyFrame:
-        if self.path.suffix == ".parquet":
-            return pl.scan_parquet(self.path)
-        return pl.scan_csv(self.path, infer_schema=False)
+    @property
+    def _is_parquet(self) -> bool:
+        return self.path.suffix == ".parquet"
+
+    def _header(self) -> list[str]:
+        if self._is_parquet:
+            return [str(name) for name in pq.read_schema(self.path).names]
+        with self.path.open(encoding="utf-8-sig", newline="") as opened:
+            return next(csv.reader(opened), [])
+
+    def _parquet(self) -> Iterator[pl.DataFrame]:
+        table = pl.scan_parquet(self.path).select(self._names.values())
+        for start in range(0, pq.read_metadata(self.path).num_rows, BATCH_ROWS):
+            yield table.slice(start, BATCH_ROWS).collect()
+
+    def _csv(self) -> Iterator[pl.DataFrame]:
+        names = list(self._names.values())
+        options = pc.ConvertOptions(
+            include_columns=names,
+            column_types=dict.fromkeys(names, pa.large_string()),
+            strings_can_be_null=True,
+            null_values=[""],
+        )
+        reading = pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES)
+        parsing = pc.ParseOptions(newlines_in_values=True)
+        with pc.open_csv(
+            self.path, read_options=reading, parse_options=parsing, convert_options=options
+        ) as reader:
+            for batch in reader:
+                yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
 
 
 def _known_as(name: str) -> str:

@@ -67,15 +67,18 @@ class Scores:
         """As-of time in UTC."""
         return dt.datetime.fromtimestamp(self.as_of, dt.UTC)
 
-    def members(
-        self, segment_ids: list[int], *, to_bring: int = BATCH_ROWS
-    ) -> Iterator[pl.DataFrame]:
-        """Members of some segments: user_id, segment_id, strength, second_segment_id."""
-        table = pl.scan_parquet(self.folder / ASSIGNMENTS / "*.parquet")
-        chosen = table.filter(pl.col("segment_id").is_in(segment_ids)).select(
-            "user_id", "segment_id", pl.col("strength").cast(pl.Float32), "second_segment_id"
-        )
-        yield from chosen.collect_batches(chunk_size=to_bring, maintain_order=True)
+    def members(self, segment_ids: list[int]) -> Iterator[pl.DataFrame]:
+        """Members of some segments: user_id, segment_id, strength; some shards at a time."""
+        columns = ("user_id", "segment_id", pl.col("strength").cast(pl.Float32))
+        waiting: list[pl.DataFrame] = []
+        for path in sorted((self.folder / ASSIGNMENTS).glob("*.parquet")):
+            shard = pl.scan_parquet(path).filter(pl.col("segment_id").is_in(segment_ids))
+            waiting.append(shard.select(columns).collect())
+            if sum(len(one) for one in waiting) >= BATCH_ROWS:
+                yield pl.concat(waiting)
+                waiting = []
+        if waiting:
+            yield pl.concat(waiting)
 
 
 def neighbors(scores: Scores, segment_ids: list[int]) -> dict[int, dict[int, int]]:
