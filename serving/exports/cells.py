@@ -45,16 +45,16 @@ def cells_of(people: People, destination: Destination) -> Cells:
         complete = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
         frame = frame.with_columns(pl.when(complete).then(pl.col(name)) for name in names)
     looked_for = [field for field in destination.fields if field.identifies]
-    keys = [field.id for field in looked_for]
-    keys += [names[0] for names in destination.together]
+    # An address tells people apart by all of its parts: many share a first name.
+    ways = [(field.id,) for field in looked_for] + list(destination.together)
     key = pl.coalesce(
-        pl.concat_str(pl.lit(f"{number}:"), pl.col(name)) for number, name in enumerate(keys)
+        pl.concat_str(pl.lit(f"{number}:"), *names, separator="|")
+        for number, names in enumerate(ways)
     )
     has = pl.DataFrame([people.text(field.source).alias(field.id) for field in looked_for])
-    tried = frame.select(pl.col(names[0]).alias(names[0]) for names in destination.together)
-    has_any = pl.concat([has, tried], how="horizontal").select(
-        pl.any_horizontal(pl.all().is_not_null()).alias("has")
-    )
+    has_any = pl.concat(
+        [has, frame.select(names[0] for names in destination.together)], how="horizontal"
+    ).select(pl.any_horizontal(pl.all().is_not_null()).alias("has"))
     by_source = {field.source: formed[field.id].reasons for field in reversed(looked_for)}
     reasons = tuple(one for one in by_source.values() if one.null_count() < len(one))
     return Cells(frame.with_columns(key.alias(PERSON_KEY)), has_any.to_series(), reasons)
