@@ -64,6 +64,11 @@ class Bodies:
         Which people belong here; everybody where left out.
     before, after
         Requests around them.
+    session
+        From the order, the number of a body from 1 and whether it is the last to a further key
+        and its value; None where bodies stand for themselves.
+    is_set
+        Whether a body must not have the same member twice.
     """
 
     method: Callable[[str], str]
@@ -77,6 +82,8 @@ class Bodies:
     keep: pl.Expr | None = None
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
+    session: Callable[[Order, int, bool], tuple[str, Any]] | None = None
+    is_set: bool = False
 
 
 class JsonLayout:
@@ -124,6 +131,7 @@ class _BodyFile:
         self.head, self.tail = kind.envelope(order)
         self.overhead = len((self.head + self.tail).encode())
         self.pending, self.n_people, self.n_requests = _Pending(), 0, 0
+        self._held: str | None = None
         self._file: Any = None
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -147,6 +155,7 @@ class _BodyFile:
             self._flush()
         if self._file is None:
             return []
+        self._put(is_last=True)
         self._out.close()
         self._file.close()
         action = self.order.action
@@ -173,11 +182,22 @@ class _BodyFile:
         if self._file is None:
             self._file = self.path.open("wb")
             self._out = compressed_writer(self._file) if self.compressed else self._file
-        body = self.head + self.kind.separator.join(self.pending.texts) + self.tail
-        self._out.write(body.encode() + b"\n")
-        self.n_people += len(self.pending.texts)
+        self._put(is_last=False)
+        texts = self.pending.texts
+        members = list(dict.fromkeys(texts)) if self.kind.is_set else texts
+        self._held = self.head + self.kind.separator.join(members) + self.tail
+        self.n_people += len(members)
         self.n_requests += 1
         self.pending = _Pending()
+
+    def _put(self, *, is_last: bool) -> None:
+        """Write the body that was held back, since only the next one tells whether it is last."""
+        if self._held is None:
+            return
+        if self.kind.session is not None:
+            key, value = self.kind.session(self.order, self.n_requests, is_last)
+            self._held = f"{self._held[:-1]},{json.dumps(key)}:{compact(value)}}}"
+        self._out.write(self._held.encode() + b"\n")
 
     def _steps(self, steps: Iterable[Step]) -> Iterator[WrittenFile]:
         for step in steps:

@@ -32,6 +32,7 @@ def _bodies(kind: str) -> Bodies:
         member=rows_of(quoted(kind)),
         envelope=_envelope(kind),
         max_members=MAX_IDENTIFIERS,
+        is_set=True,
         suffix=kind,
     )
 

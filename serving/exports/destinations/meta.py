@@ -1,5 +1,6 @@
 """Meta Custom Audiences, user payloads. Specification: section 4, status verified."""
 
+import hashlib
 from typing import Any
 
 import polars as pl
@@ -52,6 +53,13 @@ def _envelope(order: Order) -> tuple[str, str]:
     if order.action != REMOVE:
         body["customer_consent"] = True
     return around(body)
+
+
+def _session(order: Order, number: int, is_last: bool) -> tuple[str, Any]:  # noqa: FBT001 - one shape for all
+    """The session that ties the bodies of one upload together."""
+    name = f"{order.segment_id} {order.as_of} {order.action} {order.settings['audience_id']}"
+    session_id = int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)
+    return "session", {"session_id": session_id, "batch_seq": number, "last_batch_flag": is_last}
 
 
 def _lower(names: pl.Series) -> pl.Series:
@@ -183,13 +191,13 @@ DESTINATION = Destination(
             member=rows_of(row_of(*cells, LIMITED)),
             envelope=_envelope,
             max_members=MAX_ROWS,
+            session=_session,
         )
     ),
     minimum=Minimum(None, 1_000, "section 4: minimum size not found"),
     match_rate=(0.4, 0.7),
     settings=(Setting("audience_id", "custom audience to fill", "AUDIENCE_ID"),),
     can_replace=True,
-    note="Each body needs the session object (session_id, batch_seq from 1, last_batch_flag) that "
-    "the upload adds. Create the audience with customer_file_source; names and labels that "
-    "suggest health or money are refused (status 471).",
+    note="The keys of the session are second-hand. Create the audience with "
+    "customer_file_source; names that suggest health or money are refused (status 471).",
 )

@@ -28,6 +28,7 @@ def _bodies(kind: str) -> Bodies:
         member=rows_of(pl.col(kind)),
         envelope=_envelope,
         max_members=MAX_RECORDS,
+        is_set=True,
         suffix=kind,
     )
 

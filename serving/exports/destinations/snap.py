@@ -32,6 +32,7 @@ def _bodies(schema: str) -> Bodies:
         member=rows_of(list_of(quoted(schema))),
         envelope=_envelope(schema),
         max_members=MAX_IDENTIFIERS,
+        is_set=True,
         suffix=schema,
     )
 

@@ -24,6 +24,7 @@ def _bodies(name: str) -> Bodies:
         member=rows_of(quoted(name)),
         envelope=_envelope(KEYS[name]),
         max_members=MAX_ITEMS,
+        is_set=True,
         max_bytes=MAX_BYTES,
         suffix=KEYS[name],
     )

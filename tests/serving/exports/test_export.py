@@ -116,7 +116,7 @@ def identifiers(path: Path) -> list[tuple[str | None, str | None]]:
     return found
 
 
-@pytest.mark.parametrize("part_rows", [250_000, 130])
+@pytest.mark.parametrize("part_rows", [250_000, 300])
 def test_an_export_is_what_a_person_would_write_one_by_one(place, tmp_path, part_rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audiences, "PART_ROWS", part_rows)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -116,3 +117,23 @@ def test_any_text_becomes_json(texts):
         wanted = {"a": one, "list": listed}
         wanted = {key: value for key, value in wanted.items() if value not in (None, [])}
         assert (None if text is None else json.loads(text)) == (wanted or None)
+
+
+def test_bodies_of_a_session_are_numbered_and_the_last_one_says_so(tmp_path):
+    def session(_: Order, number: int, is_last: bool):  # noqa: FBT001 - the shape of a layout
+        return "session", {"seq": number, "last": is_last}
+
+    layout = JsonLayout(replace(bodies(2, None), session=session))
+    values = [f"p{number}" for number in range(5)]
+    (file,) = layout.write(frames(values, 3), ORDER, folder=tmp_path, stem="x")
+    lines = [json.loads(line) for line in (tmp_path / file.name).read_text().splitlines()]
+    assert [line["people"] for line in lines] == [["p0", "p1"], ["p2", "p3"], ["p4"]]
+    assert [line["session"]["seq"] for line in lines] == [1, 2, 3]
+    assert [line["session"]["last"] for line in lines] == [False, False, True]
+
+
+def test_a_body_that_is_a_set_has_nobody_twice(tmp_path):
+    layout = JsonLayout(replace(bodies(None, None), is_set=True))
+    (file,) = layout.write(frames(["a", "b", "a"], 2), ORDER, folder=tmp_path, stem="x")
+    assert json.loads((tmp_path / file.name).read_text())["people"] == ["a", "b"]
+    assert file.n_people == 2
