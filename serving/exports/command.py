@@ -236,9 +236,13 @@ def _rules(
     vendors: list[str],
     suppress: list[Path],
 ) -> "Rules":
+    from segmenter.errors import ConfigError  # noqa: PLC0415
     from serving.exports.audiences import Rules  # noqa: PLC0415
     from serving.exports.suppression import read_suppression  # noqa: PLC0415
 
+    if not 0 <= min_strength <= 1:
+        message = f"--min-strength must be in 0 to 1; found {min_strength}"
+        raise ConfigError(message)
     country = _countries(default_country, "--default-country")
     chosen = country[0] if country else None
     return Rules(

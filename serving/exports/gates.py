@@ -90,12 +90,19 @@ def remedies(
     """
     if verdict.word == WRITTEN or segment.evidence is not None:
         return ()
-    nearest = sorted(neighbors.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
+    usable = {
+        other: n_members
+        for other, n_members in neighbors.items()
+        if other != segment.id
+        and other in scores.segments
+        and scores.segments[other].n_users
+        and scores.segments[other].evidence is None
+    }
+    nearest = sorted(usable.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
     merges = [
         f"merge it with segment {other} ({scores.segments[other].name}, "
         f"{scores.segments[other].n_users:,} members): second segment of {n_members:,} of its own"
         for other, n_members in nearest
-        if other in scores.segments
     ]
     return (
         *merges,

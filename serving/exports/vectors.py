@@ -21,6 +21,7 @@ from serving.exports.destination import Destination
 from serving.exports.destinations import DESTINATIONS
 from serving.exports.digests import ENCODINGS, Digest, digest_of, recoded
 from serving.exports.fields import Field
+from serving.exports.names import trimmed
 from serving.exports.people import People
 from serving.exports.text import digest_algorithms
 
@@ -32,6 +33,9 @@ LITERAL_PHONES = frozenset({"amazon"})
 
 AS_GIVEN = re.compile(r"\((?:raw|wrong)", re.IGNORECASE)
 """Marks a field whose row checks the hash function alone."""
+
+PLAIN_IDS = re.compile(r"userid|externid|externaluserid|appuid|crmid|customerid|^uid$|lookalike")
+"""Advertisers' own ids and values, which every platform takes as they are (section 18)."""
 
 KINDS = {
     "email": "email",
@@ -113,7 +117,11 @@ def _forms(row: Mapping[str, Any]) -> Iterable[tuple[str | None, str | None]]:
     if destination is None:
         return
     literal = destination.name in LITERAL_PHONES
-    for field in _fields(destination, row["field"]):
+    fields = _fields(destination, row["field"])
+    if not fields and PLAIN_IDS.search(_plain(row["field"])):
+        values = trimmed(text)
+        yield values[0], _digest(values, row)
+    for field in fields:
         formed = field.formed(_people(text, field, row, literal=literal))
         is_wanted_valid = row["normalised"] is not None
         values = formed.values if is_wanted_valid else formed.valid

@@ -131,6 +131,7 @@ def test_errors_name_nobody(words, tmp_path):
         (ConfigError, ["--to", "meta", "--tcf-vendor", "meta=x"], "number of a vendor"),
         (ConfigError, ["--to", "meta", "--minimum-people", "20"], "floor of k-anonymity"),
         (ConfigError, ["--to", "meta", "--default-country", "Atlantis"], "by their codes"),
+        (ConfigError, ["--to", "meta", "--min-strength", "2"], "in 0 to 1"),
         (SourceError, ["--to", "meta", "--suppress", "nowhere.csv"], "--suppress nowhere.csv"),
         (SourceError, ["--to", "meta", "--scores", "nowhere"], "`segmenter score` finished"),
         (ExportRefusedError, ["--to", "the-trade-desk"], "no audience was written"),
@@ -211,3 +212,17 @@ def test_a_table_without_a_header_names_nobody(words, tmp_path):
     done = segmenter(*words, "--to", "meta")
     assert "of its 2 columns none is known" in str(done.exception)
     assert "planted" not in str(done.exception)
+
+
+def test_a_merge_is_proposed_with_other_segments_that_may_leave(tmp_path):
+    folder = write_scores(tmp_path / "scores", crowd(60)[0])
+    flags = tmp_path / "flags.csv"
+    flags.write_text("segment_id,evidence\n2,health\n")
+    verdict = gates.Verdict("refused", "too few")
+    near = {1: 30, 2: 20, 3: 10, 99: 5}
+    free, flagged = open_scores(folder), open_scores(folder, flags)
+    told = gates.remedies(free.segments[1], free, near, verdict=verdict)
+    assert [remedy for remedy in told if "merge" in remedy] == [told[0]]
+    assert "merge it with segment 2" in told[0]
+    told = gates.remedies(flagged.segments[1], flagged, near, verdict=verdict)
+    assert not any("merge" in remedy for remedy in told)

@@ -45,6 +45,8 @@ GOOD = [
     row("pinterest", "email", (" A@B.co", "a@b.co"), algorithm="md5"),
     row("linkedin", "SHA256_EMAIL", ("f" * 64, "f" * 64), digest="f" * 64),
     row("linkedin", "SHA256_EMAIL", ("F" * 64, "f" * 64), digest="f" * 64),
+    row("meta", "APPUID", (" 1234 ", "1234")),
+    row("google_ads_customer_match", "third_party_user_id", ("u-1", "u-1")),
     row("snapchat", "EMAIL_SHA256", ("no address", None)),
 ]
 
