@@ -180,6 +180,17 @@ class _Steps:
     adult: pl.Series
     chosen: pl.Series
 
+    def table(self) -> pl.DataFrame:
+        """The steps that need no identifier, beside the segment of each member."""
+        return pl.DataFrame(
+            {
+                "segment_id": self.joined["segment_id"],
+                "strong": self.strong,
+                "consented": self.consented,
+                "adult": self.consented & self.adult,
+            }
+        )
+
 
 def _pass_to(  # noqa: PLR0917 - one part on its way
     audiences: list[Audience],
@@ -196,14 +207,7 @@ def _pass_to(  # noqa: PLR0917 - one part on its way
         kept &= ~rules.suppression.hits(people, cells.frame)
     has = kept & cells.has_identifier
     valid = has & cells.frame[PERSON_KEY].is_not_null()
-    early = pl.DataFrame(
-        {
-            "segment_id": steps.joined["segment_id"],
-            "strong": steps.strong,
-            "consented": steps.consented,
-            "adult": steps.consented & steps.adult,
-        }
-    )
+    early = steps.table()
     late = pl.DataFrame(
         {
             "segment_id": people.frame["segment_id"],
