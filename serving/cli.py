@@ -10,6 +10,7 @@ from rich.text import Text
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving import space_commands
+from serving.exports.command import export
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add every command of this room to the application."""
     app.command("score")(score)
     space_commands.register(app)
+    app.command("export")(export)
 
 
 def score(  # noqa: PLR0917 - a command's options are its parameters

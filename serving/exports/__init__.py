@@ -1,0 +1,1 @@
+"""Audience files and payloads in the form that each destination accepts."""
