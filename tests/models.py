@@ -25,6 +25,7 @@ from training.segmentation import user_facts
 N_USERS = 120
 N_SEGMENTS = 5
 SMALL = {
+    "forecast_events": 32,
     "sequence_events": 32,
     "forecast_dimensions": 8,
     "taste_dimensions": 8,

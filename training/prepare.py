@@ -63,9 +63,12 @@ class Prepared:
         return HistoryBatches(self.reader, self.histories, chosen, sizes=sizes, seed=None)
 
 
-def batch_sizes(config: TrainConfig, model: SequenceAutoencoder, *, users: int) -> BatchSizes:
-    """Limits of a batch of at most `users` users."""
-    return BatchSizes(users, config.batch_events, model.config.sequence_events)
+def batch_sizes(
+    config: TrainConfig, model: SequenceAutoencoder, *, users: int, taste: bool = False
+) -> BatchSizes:
+    """Limits of a batch of at most `users` users, for the taste stage or for all else."""
+    read = model.config.sequence_events if taste else model.config.forecast_events
+    return BatchSizes(users, config.batch_events, read)
 
 
 def prepare(

@@ -68,7 +68,7 @@ class StageJob:
         taste = name == TASTE
         self.n_epochs = config.taste_epochs if taste else config.forecast_epochs
         users = config.taste_batch_users if taste else config.forecast_batch_users
-        self.sizes = batch_sizes(config, prepared.model, users=users)
+        self.sizes = batch_sizes(config, prepared.model, users=users, taste=taste)
         self.n_steps = sum(len(self.batches(epoch)) for epoch in range(self.n_epochs))
         self.weights = folder / f"{name}.safetensors"
         self.best = folder / f"{name}-best.safetensors"

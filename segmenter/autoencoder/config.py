@@ -15,8 +15,9 @@ class AutoencoderConfig:
     ----------
     window_days
         Length of the coming window that the forecast part learns to decode.
-    sequence_events
-        Events that the recurrent branches read, the newest of each user.
+    forecast_events, sequence_events
+        Events, the newest of each user, that the recurrent branch of the forecast part reads, and
+        that of the taste part and the decoder.
     forecast_dimensions, taste_dimensions
         Sizes of the two parts of the latent.
     event_dimensions, recurrent_dimensions, decoder_dimensions
@@ -32,6 +33,7 @@ class AutoencoderConfig:
     """
 
     window_days: float
+    forecast_events: int = 64
     sequence_events: int = 192
     forecast_dimensions: int = 32
     taste_dimensions: int = 32

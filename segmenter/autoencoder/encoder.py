@@ -47,18 +47,20 @@ class SequenceBranch(nn.Module):
         The model's fields.
     config
         Sizes.
+    n_events
+        Newest events that are read.
     """
 
-    def __init__(self, vocabulary: Vocabulary, config: AutoencoderConfig) -> None:
+    def __init__(self, vocabulary: Vocabulary, config: AutoencoderConfig, n_events: int) -> None:
         super().__init__()
-        self.sequence_events = config.sequence_events
+        self.n_events = n_events
         self.events = EventEncoder(vocabulary, config.event_dimensions)
         self.recurrent = GatedRecurrence(config.event_dimensions, config.recurrent_dimensions)
         self.size = 3 * config.recurrent_dimensions + config.event_dimensions
 
     def forward(self, batch: EventBatch) -> Tensor:
         """Pooled states and the mean event vector, float32 [B, size]; zeros without events."""
-        recent = batch.tail(self.sequence_events)
+        recent = batch.tail(self.n_events)
         vectors, real = pad(self.events(recent), recent.lengths)
         states = self.recurrent(vectors)
         mask = real[:, :, None]
@@ -88,7 +90,7 @@ class ForecastEncoder(nn.Module):
     ) -> None:
         super().__init__()
         size = config.forecast_dimensions
-        self.sequence = SequenceBranch(vocabulary, config)
+        self.sequence = SequenceBranch(vocabulary, config, config.forecast_events)
         self.from_profile = nn.Linear(profile_size, size)
         self.from_profile_deep = nn.Sequential(
             nn.Linear(profile_size, 128),
@@ -143,7 +145,7 @@ class TasteEncoder(nn.Module):
         self, vocabulary: Vocabulary, config: AutoencoderConfig, profile_size: int
     ) -> None:
         super().__init__()
-        self.sequence = SequenceBranch(vocabulary, config)
+        self.sequence = SequenceBranch(vocabulary, config, config.sequence_events)
         self.from_profile = nn.Linear(profile_size, config.taste_dimensions)
         self.from_sequence = nn.Linear(self.sequence.size, config.taste_dimensions)
 

@@ -96,7 +96,7 @@ class SequenceAutoencoder(nn.Module):
         Parameters
         ----------
         history
-            Events up to a cut, at least the newest ``config.sequence_events`` of each user.
+            Events up to a cut, at least the newest ``config.forecast_events`` of each user.
         profile
             float32 [B, P], the profile of the whole histories.
         window
@@ -113,7 +113,9 @@ class SequenceAutoencoder(nn.Module):
 
         Parameters
         ----------
-        history, profile
+        history
+            Events up to a cut, at least the newest ``config.sequence_events`` of each user.
+        profile
             As in `forecast_losses`.
         forecast
             float32 [B, forecast_dimensions], the forecast part of the histories.

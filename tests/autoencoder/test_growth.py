@@ -22,6 +22,7 @@ from segmenter.events.vocabulary import OTHER, Vocabulary
 AS_OF = 200 * DAY_US
 SIZES = AutoencoderConfig(
     window_days=20,
+    forecast_events=16,
     sequence_events=16,
     crop_events=8,
     profile_dimensions=6,

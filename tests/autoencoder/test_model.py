@@ -18,7 +18,9 @@ VOCABULARY = Vocabulary(
     numeric=("value",),
 )
 AS_OF = 200 * DAY_US
-SIZES = AutoencoderConfig(window_days=20, sequence_events=16, crop_events=8, profile_dimensions=6)
+SIZES = AutoencoderConfig(
+    window_days=20, forecast_events=16, sequence_events=16, crop_events=8, profile_dimensions=6
+)
 
 
 def random_lists(n_users: int, seed: int, *, max_events: int = 40) -> dict[str, list[list]]:

@@ -98,7 +98,7 @@ def _with_classical_gru(model: SequenceAutoencoder) -> None:
 def _with_transformer(model: SequenceAutoencoder) -> None:
     config = model.config
     layer = _Transformer(
-        config.event_dimensions, config.recurrent_dimensions, config.sequence_events
+        config.event_dimensions, config.recurrent_dimensions, config.forecast_events
     )
     model.forecast_encoder.sequence.recurrent = layer  # type: ignore[assignment] # same call
 
@@ -136,8 +136,8 @@ VARIANTS = (
     Variant("no profile decoded", {"profile_weight": 0.0}),
     Variant("forecast part of 8", {"forecast_dimensions": 8}),
     Variant("forecast part of 64", {"forecast_dimensions": 64}),
-    Variant("64 events read", {"sequence_events": 64}),
-    Variant("384 events read", {"sequence_events": 384}),
+    Variant("192 events read", {"forecast_events": 192}),
+    Variant("384 events read", {"forecast_events": 384}),
     Variant("classical GRU", alter=_with_classical_gru),
     Variant("transformer, 2 layers", alter=_with_transformer),
     Variant("as published, both parts", taste=True),

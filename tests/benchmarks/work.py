@@ -126,7 +126,8 @@ def _read_in(prepared: Prepared, config: TrainConfig, stage: str) -> dict[str, A
     taste = stage == "taste"
     users = config.taste_batch_users if taste else config.forecast_batch_users
     n_passes = config.taste_epochs if taste else config.forecast_epochs
-    sizes, plan = batch_sizes(config, prepared.model, users=users), prepared.histories
+    sizes = batch_sizes(config, prepared.model, users=users, taste=taste)
+    plan = prepared.histories
     read = np.minimum(plan.ends - plan.starts, sizes.sequence_events)[~plan.validation]
     padding = prepared.training_batches(sizes, (config.seed, 0)).padding_share()
     return {"events": int(read.sum()) * n_passes, "padding": padding}

@@ -138,7 +138,7 @@ def test_somebody_must_be_left_to_learn_from(share: float) -> None:
     ("model", "words"),
     [
         ({"forecast_dimension": 8}, "did you mean forecast_dimensions?"),
-        ({"zzz": 8}, "known settings: sequence_events"),
+        ({"zzz": 8}, "known settings: forecast_events"),
         ({"window_days": 8.0}, r"\[model\] has no setting window_days"),
         ({"taste_dimensions": 0}, "taste_dimensions must be at least 1; found 0"),
         ({"taste_dimensions": 8.0}, "taste_dimensions must be of type int"),
