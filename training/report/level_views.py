@@ -214,7 +214,9 @@ def _line(quantity: str, levels: Sequence[Level], across: Scale, *, up: Scale) -
         for level in ordered
     )
     is_published = any(level["chosen"] for level in levels)
-    return LevelLine(_weight(ordered[0]), dots[-1].y, is_published, dots)
+    first = ordered[0]
+    name = _weight(first) if first["metric"] == PLAIN else first["metric"]
+    return LevelLine(name, dots[-1].y, is_published, dots)
 
 
 def _mark(level: Level) -> str:
