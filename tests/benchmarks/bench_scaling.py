@@ -34,7 +34,7 @@ import numpy as np
 from tests.benchmarks import work
 from training.config import TrainConfig
 work.one_thread()
-config = TrainConfig(forecast_epochs=1, taste_epochs=1)
+config = TrainConfig(encoder="hybrid", forecast_epochs=1, taste_epochs=1)
 """
 INGEST_SETUP = "from segmenter.events.ingest import ingest"
 FIT = "told = work.timed_fit(store, config, network, last={!r})"

@@ -30,7 +30,9 @@ from training.config import TrainConfig
 work.one_thread()
 store, stage = Path(sys.argv[1]), sys.argv[2]
 config = TrainConfig(
-    max_histories=int(sys.argv[4]), model={"recurrent_dimensions": int(sys.argv[3])}
+    encoder="hybrid",
+    max_histories=int(sys.argv[4]),
+    model={"recurrent_dimensions": int(sys.argv[3])},
 )
 folder = tempfile.TemporaryDirectory()
 """
