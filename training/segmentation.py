@@ -74,7 +74,7 @@ def fit_segments(
     as_of
         End of the training period in microseconds.
     choice
-        The level, from `training.selection.choose_level`.
+        The level, from `training.selection.choose_level`, or what a refit continues.
     seed
         Of layouts and starts.
     progress
@@ -90,10 +90,12 @@ def fit_segments(
     leaves = choice.leaves or find_leaves(space, settings=settings, seed=seed)
     fitted = space[leaves.rows]
     tell(1, N_STEPS)
-    prototypes = make_prototypes(
-        fitted, leaves, n_segments=choice.level.n_asked, limits=SizeLimits(), seed=seed
-    )
-    assigner = PrototypeAssigner.fit(prototypes, space)
+    assigner = choice.assigner
+    if assigner is None:
+        prototypes = make_prototypes(
+            fitted, leaves, n_segments=choice.level.n_asked, limits=SizeLimits(), seed=seed
+        )
+        assigner = PrototypeAssigner.fit(prototypes, space)
     assignment = assigner.assign(space)
     map_xy = user_map(fitted, n_neighbors=settings.n_neighbors, seed=seed)
     tell(2, N_STEPS)

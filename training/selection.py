@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from segmenter.segments.assignment import PrototypeAssigner
 from segmenter.segments.density import DensitySettings, Leaves, find_leaves
 from segmenter.segments.distances import nearest
 from segmenter.segments.projection import Projection, fit_projection
@@ -75,11 +76,14 @@ class Choice:
         The space of the chosen one.
     leaves
         Dense cores of all users in that space; None where the choice was made on a sample.
+    assigner
+        Of a refit, whose segments are its parent's; None where they are yet to be made.
     """
 
     levels: tuple[Level, ...]
     projection: Projection
     leaves: Leaves | None
+    assigner: PrototypeAssigner | None = None
 
     @property
     def level(self) -> Level:

@@ -7,7 +7,7 @@ resumes where it was, and the same job asked for twice is done once.
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import filelock
@@ -22,12 +22,20 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
+from training.continuation import (
+    MOVED,
+    Continuation,
+    continue_segments,
+    place_by_parent,
+    segment_flow,
+    with_carried_names,
+    write_moved,
+)
 from training.fit import FittedNetwork, fit_network, leave_a_core
 from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
 from training.refit import FIT_TIME, compare_with_parent, counted_time
-from training.refit_report import Refit
 from training.registration import VALIDITY_TAG, RegisteredVersion, register
 from training.report.data import BELOW_FLOOR, ReportData
 from training.report.page import render
@@ -122,24 +130,7 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
     embeddings = _embed(plan, network, bar)
     if compiling is not None:
         compiling.wait()
-    with bar("Choosing the level") as progress:
-        choice = choose_level(
-            embeddings,
-            earlier_slice(plan, network),
-            config,
-            n_forecast=network.model.config.forecast_dimensions,
-            progress=progress,
-        )
-    with bar("Finding segments") as progress:
-        segmentation = fit_segments(
-            embeddings,
-            SequenceReader(plan.store, network.model.vocabulary),
-            plan.users,
-            as_of=plan.as_of,
-            choice=choice,
-            seed=config.seed,
-            progress=progress,
-        )
+    segmentation, continued = _segment(plan, network, embeddings, bar=bar)
     validity = _validate(plan, network, segmentation, embeddings=embeddings, bar=bar)
     model = AudienceModel(
         network.model,
@@ -153,12 +144,25 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
             "store_digest": plan.store.digest,
             "n_users": len(plan.users),
             "n_events": plan.n_events,
+            "taste_weight": segmentation.choice.level.taste_weight,
             **({} if start is None else {"parent": start.to_json()}),
         },
     )
-    report = build_report(
-        plan, segmentation, network=network, validity=validity, refit=_refit(plan, network)
-    )
+    refit = None
+    if start is not None and continued is not None:
+        flow = segment_flow(continued, segmentation.assignment.segment_id, start.model)
+        refit = compare_with_parent(
+            start,
+            network.model,
+            plan.store,
+            as_of=plan.as_of,
+            folder=plan.folder,
+            segments=flow,
+            seed=config.seed,
+        )
+        lineage = start.model.lineage.after_refit(model.segments, flow.flow, at=iso(plan.as_of))
+        model = replace(model, lineage=lineage)
+    report = build_report(plan, segmentation, network=network, validity=validity, refit=refit)
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
 
 
@@ -174,6 +178,43 @@ def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
     with atomic_file(path) as temporary, temporary.open("wb") as opened:
         np.save(opened, embeddings)
     return embeddings
+
+
+def _segment(
+    plan: TrainPlan, network: FittedNetwork, embeddings: np.ndarray, *, bar: Bar
+) -> tuple[Segmentation, Continuation | None]:
+    """Segments of the chosen level, or of a refit those that its parent's became."""
+    config, start = plan.request.config, plan.request.start
+    earlier, continued = earlier_slice(plan, network), None
+    if start is None:
+        with bar("Choosing the level") as progress:
+            n_forecast = network.model.config.forecast_dimensions
+            choice = choose_level(
+                embeddings, earlier, config, n_forecast=n_forecast, progress=progress
+            )
+    else:
+        with bar("Going on with the segments"):
+            placed = place_by_parent(start.model, plan.store, plan.users, as_of=plan.as_of)
+            continued = continue_segments(
+                start.model, embeddings, placed, earlier=earlier, seed=config.seed
+            )
+        choice = continued.choice
+    with bar("Finding segments") as progress:
+        segmentation = fit_segments(
+            embeddings,
+            SequenceReader(plan.store, network.model.vocabulary),
+            plan.users,
+            as_of=plan.as_of,
+            choice=choice,
+            seed=config.seed,
+            progress=progress,
+        )
+    if start is None or continued is None:
+        return segmentation, None
+    ids = plan.store.user_ids().gather(plan.users)
+    segment_id = segmentation.assignment.segment_id
+    write_moved(plan.folder / MOVED, ids, users=continued.users, segment_id=segment_id)
+    return with_carried_names(segmentation, start.model), continued
 
 
 def earlier_slice(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
@@ -215,20 +256,6 @@ def _validate(
             seed=request.config.seed,
             progress=progress,
         )
-
-
-def _refit(plan: TrainPlan, network: FittedNetwork) -> Refit | None:
-    """The model beside the one that it started from, if it started from one."""
-    if plan.request.start is None:
-        return None
-    return compare_with_parent(
-        plan.request.start,
-        network.model,
-        plan.store,
-        as_of=plan.as_of,
-        folder=plan.folder,
-        seed=plan.request.config.seed,
-    )
 
 
 def _publish(

@@ -89,6 +89,15 @@ class WarmStart:
                 f"found {found}; leave them out, or train without --from"
             )
             raise ConfigError(message)
+        n_segments = len(self.model.segments)
+        known = (None, n_segments, self.settings().get("n_segments"))
+        if config.n_segments not in known:
+            message = (
+                f"a refit keeps the {n_segments} segments of {self.label} as far as the data bear "
+                f"them out; found --segments {config.n_segments}; leave it out, or train without "
+                "--from"
+            )
+            raise ConfigError(message)
         if self.model.trained_as_of > as_of:
             message = (
                 f"a refit must reach as far as its parent; {self.label} was trained on events "

@@ -49,7 +49,7 @@ class Segment:
     Attributes
     ----------
     id
-        Positive; stable for the same fit.
+        Positive; kept by refits, never given to another segment.
     name
         For people; unique within a model.
     n_users
@@ -60,6 +60,8 @@ class Segment:
         Members in the dense cores; the others lie between them.
     facts
         What sets the segment apart, the most telling first.
+    locked
+        Whether a person gave the name, which refits then keep.
     """
 
     id: int
@@ -68,6 +70,7 @@ class Segment:
     share: float
     n_core: int
     facts: tuple[Fact, ...]
+    locked: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for a bundle; the texts of the facts are for other readers of the file."""
