@@ -1,5 +1,6 @@
 """``segmenter segments`` and ``segmenter report``: what a model says of its segments."""
 
+import getpass
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -23,12 +24,22 @@ Model = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the application."""
-    app.command("segments")(segments)
+    table = typer.Typer(help="Print the segment table of a model, or name a segment.")
+    table.callback(invoke_without_command=True)(segments)
+    table.command("rename")(rename)
+    app.add_typer(table, name="segments")
     app.command("report")(report)
 
 
-def segments(model: Model = None, mlruns: Mlruns = MLRUNS, as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
+def segments(  # noqa: PLR0917 - a command's options are its parameters
+    context: typer.Context,
+    model: Model = None,
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
     """Print the segment table of a model: name, size, and what sets each segment apart."""
+    if context.invoked_subcommand is not None:
+        return
     from training.report.tables import segment_table  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
@@ -46,6 +57,49 @@ def segments(model: Model = None, mlruns: Mlruns = MLRUNS, as_json: AsJson = Fal
             "coverage": asdict(data.coverage),
         }
     )
+
+
+def rename(  # noqa: PLR0917 - a command's options are its parameters
+    number: Annotated[int, typer.Argument(metavar="ID", help="Of the segment.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called from now on.")],
+    author: Annotated[
+        str | None, typer.Option("--author", help="Who says so; left out, the user of this shell.")
+    ] = None,
+    model: Model = None,
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Give a segment a name that refits keep: a new version of the model, with date and author."""
+    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from training.naming import rename_segment  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    who = _shell_user() if author is None else author
+    done = rename_segment(MlflowHome(mlruns), model, number, name=name, author=who)
+    aliases = ", ".join(done.after.aliases) or "no alias"
+    said = f"Segment {number}: {done.old_name} is now {done.segment.name}, by {who}, {done.at}"
+    terminal.say(Text(said))
+    terminal.say(Text(f"Model   {done.after.label} ({aliases}); {done.before.label} is as it was"))
+    terminal.finish(
+        {
+            "model": done.after.label,
+            "aliases": list(done.after.aliases),
+            "from": done.before.label,
+            "segment": number,
+            "old_name": done.old_name,
+            "name": done.segment.name,
+            "author": who,
+            "at": done.at,
+        }
+    )
+
+
+def _shell_user() -> str:
+    """Who types; empty where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def report(  # noqa: PLR0917 - a command's options are its parameters
