@@ -16,6 +16,7 @@ from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_le
 from segmenter.segments.layout import user_map
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.prototypes import SizeLimits, core_agreement, make_prototypes
+from segmenter.segments.rules import PlainFacts, with_rules
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
 from training.selection import Choice
@@ -108,6 +109,7 @@ def fit_segments(
         levels=facts.levels,
         core=np.bincount(label[leaves.labels != BETWEEN]),
     )
+    segments = with_rules(segments, assignment.segment_id, facts, seed=seed)
     tell(N_STEPS, N_STEPS)
     return Segmentation(
         choice,
@@ -120,32 +122,13 @@ def fit_segments(
     )
 
 
-@dataclass(frozen=True)
-class UserFacts:
-    """Plain facts about users, for names and reasons.
-
-    Attributes
-    ----------
-    presence
-        bool CSR [n, T]: the user did it at least once.
-    tokens
-        (field, value) of each column.
-    levels
-        Number name to float64 [n].
-    """
-
-    presence: sparse.csr_matrix
-    tokens: list[tuple[str, str]]
-    levels: dict[str, np.ndarray]
-
-
 def described_fields(vocabulary: Vocabulary) -> tuple[str, ...]:
     """Fields whose values explain a segment: items only where a log has no category."""
     has_category = "category" in vocabulary.values
     return tuple(name for name in vocabulary.categorical if not (name == "item" and has_category))
 
 
-def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> UserFacts:
+def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> PlainFacts:
     """Collect what users did at or before `as_of`, in batches.
 
     Parameters
@@ -179,7 +162,7 @@ def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> User
     cells = (np.concatenate(rows), np.concatenate(columns))
     presence = sparse.csr_matrix((np.ones(len(cells[0]), dtype=bool), cells), shape=shape)
     tokens = [(name, text) for name in fields for text in vocabulary.values[name]]
-    return UserFacts(presence, tokens, levels)
+    return PlainFacts(presence, tokens, levels)
 
 
 def batch_levels(batch: EventBatch, names: list[str]) -> dict[str, np.ndarray]:

@@ -1,9 +1,12 @@
 """The segments and their validity as tables for the terminal."""
 
+from collections.abc import Iterator
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segmenter.segments.segment import Segment
 from segmenter.validity.rows import Row
 from training.report.data import ReportData
 from training.report.segment_views import FactView, segment_views
@@ -12,11 +15,12 @@ from training.report.words import NARROW_SPACE, counted, moment, percent, printa
 
 N_FACTS = 3
 NO_BREAK_SPACE = "\u00a0"
+NO_RULE = "No short rule fits"
 EMPHASIS = {"ahead": "green", "behind": "red"}
 
 
 def segment_table(data: ReportData) -> Table:
-    """The segments: number, name, size, and three facts that set each apart.
+    """The segments: number, name, size, three facts that set each apart, and its short rule.
 
     Parameters
     ----------
@@ -46,9 +50,16 @@ def segment_table(data: ReportData) -> Table:
             Text(printable(view.name)),
             f"{view.segment.n_users:,}",
             _figures(percent(view.segment.share)),
-            Text("\n").join(_fact(fact) for fact in view.facts[:N_FACTS]),
+            Text("\n").join([*map(_fact, view.facts[:N_FACTS]), *_remarks(view.segment)]),
         )
     return table
+
+
+def _remarks(segment: Segment) -> Iterator[Text]:
+    """What is to be known of a segment beside its facts."""
+    if segment.rule is not None:
+        rule = segment.rule.text if segment.rule.fits else NO_RULE
+        yield Text(printable(rule), style="dim italic")
 
 
 def _fact(fact: FactView) -> Text:
