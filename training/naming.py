@@ -17,6 +17,7 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel, resolve
 from segmenter.segments.lineage import Lineage, rename
 from segmenter.segments.segment import Segment
+from segmenter.segments.sensitive import all_topics, with_flags
 from training.plan import BUNDLE, REPORT
 from training.registration import RegisteredVersion, register
 from training.report.data import ReportData
@@ -88,7 +89,8 @@ def rename_segment(
     content = read_bundle(before.folder)
     documents = dict(content.documents)
     old = [Segment.from_json(plain) for plain in documents["segments"]]
-    segments = rename(old, number, name)
+    topics = all_topics(documents["training"].get("config", {}).get("sensitive", {}))
+    segments = with_flags(rename(old, number, name), topics)
     place = [segment.id for segment in segments].index(number)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     lineage = (

@@ -20,6 +20,7 @@ from segmenter.events.batches import SequenceReader, history_ends
 from segmenter.files import atomic_file, digest_of_json, write_json, write_text
 from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
+from segmenter.segments.sensitive import all_topics, with_flags
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
 from training.continuation import (
@@ -132,6 +133,8 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
         compiling.wait()
     segmentation, continued = _segment(plan, network, embeddings, bar=bar)
     validity = _validate(plan, network, segmentation, embeddings=embeddings, bar=bar)
+    topics = all_topics(config.sensitive)
+    segmentation = replace(segmentation, segments=with_flags(segmentation.segments, topics))
     model = AudienceModel(
         network.model,
         segmentation.choice.projection,

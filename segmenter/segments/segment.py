@@ -121,6 +121,28 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """A sensitive topic that a segment touches, and where.
+
+    Attributes
+    ----------
+    topic
+        Name of the topic.
+    term
+        Of the topic's list, as it was found.
+    place
+        ``"name"``, ``"fact"`` or ``"rule"``.
+    evidence
+        The text that it was found in.
+    """
+
+    topic: str
+    term: str
+    place: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class Segment:
     """A published segment.
 
@@ -142,6 +164,8 @@ class Segment:
         Whether a person gave the name, which refits then keep.
     rule
         The short rule that comes nearest; None where users are too few to measure one.
+    flags
+        Sensitive topics that name, facts or rule touch.
     """
 
     id: int
@@ -152,6 +176,7 @@ class Segment:
     facts: tuple[Fact, ...]
     locked: bool = False
     rule: Rule | None = None
+    flags: tuple[Flag, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for a bundle; the texts of the facts are for other readers of the file."""
@@ -167,7 +192,8 @@ class Segment:
             for fact in plain["facts"]
         )
         rule = None if plain.get("rule") is None else Rule.from_json(plain["rule"])
-        return cls(**plain | {"facts": facts, "rule": rule})
+        flags = tuple(Flag(**flag) for flag in plain.get("flags", ()))
+        return cls(**plain | {"facts": facts, "rule": rule, "flags": flags})
 
 
 def _percent(share: float) -> str:

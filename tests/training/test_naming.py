@@ -73,6 +73,15 @@ def test_naming_an_older_version_leaves_the_aliases_of_others(own_job: TrainedJo
     assert model.aliases == {"champion": 2, "challenger": 2}
 
 
+def test_a_sensitive_name_is_flagged_at_once(own_job: TrainedJob) -> None:
+    home = own_job.home
+    done = rename_segment(home, "personas/1", 1, name="Young families with a baby", author="ann")
+    (flag,) = (flag for flag in done.segment.flags if flag.place == "name")
+    assert (flag.topic, flag.term) == ("children", "baby")
+    kept = AudienceModel.load(resolve(home, done.after.label).folder).segments
+    assert done.segment in kept
+
+
 def test_what_cannot_be_named_is_refused_and_leaves_no_version(
     own_job: TrainedJob, trained: TrainedJob
 ) -> None:

@@ -60,6 +60,10 @@ def _remarks(segment: Segment) -> Iterator[Text]:
     if segment.rule is not None:
         rule = segment.rule.text if segment.rule.fits else NO_RULE
         yield Text(printable(rule), style="dim italic")
+    topics = dict.fromkeys(flag.topic for flag in segment.flags)
+    if topics:
+        terms = ", ".join(dict.fromkeys(flag.term for flag in segment.flags))
+        yield Text(printable(f"Sensitive: {', '.join(topics)} ({terms})"), style="yellow")
 
 
 def _fact(fact: FactView) -> Text:
