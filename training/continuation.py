@@ -129,11 +129,12 @@ def continue_segments(
     fitted = PrototypeAssigner.fit(found.prototypes, space)
     order = np.argsort(ids)
     assigner = PrototypeAssigner(found.prototypes[order], ids[order], fitted.novelty_limits[order])
-    level = _level(parent, found, points, seed=seed)
+    splits = _halves(found, points, seed=seed)
+    level = _level(parent, found, points, splits=splits)
     if earlier is not None:
         then = nearest(parent.projection(earlier.embeddings), found.prototypes)
         level = replace(level, validity=float(earlier.validity(then, seed=seed)[0]), behind=0.0)
-    choice = Choice((level,), parent.projection, leaves, assigner)
+    choice = Choice((level,), parent.projection, leaves, assigner, sum(splits, start=()))
     return Continuation(choice, users, found, found.split_from(parent.assigner, ids))
 
 
@@ -201,31 +202,35 @@ def write_moved(path: Path, ids: pl.Series, *, users: Users, segment_id: np.ndar
         table.filter(pl.Series(moved)).write_parquet(temporary)
 
 
+def _halves(found: Anchored, points: np.ndarray, *, seed: int) -> list[tuple[np.ndarray, ...]]:
+    """Prototypes that two halves of the users settle, for each split; none of a handful."""
+    hold, splits = np.where(found.origins >= 0, HOLD, 0), []
+    for split in range(N_SPLITS if len(points) > 1 else 0):
+        order = np.random.default_rng((seed, split)).permutation(len(points))
+        halves = (np.sort(order[::2]), np.sort(order[1::2]))
+        splits.append(
+            tuple(settle_anchored(points[half], found.prototypes, hold=hold) for half in halves)
+        )
+    return splits
+
+
 def _level(
     parent: AudienceModel,
     found: Anchored,
     points: np.ndarray,
     *,
-    seed: int,
+    splits: list[tuple[np.ndarray, ...]],
 ) -> Level:
     """The level that the parent published, with the stability of the anchored settling."""
-    hold, agreed = np.where(found.origins >= 0, HOLD, 0), []
-    for split in range(N_SPLITS):
-        order = np.random.default_rng((seed, split)).permutation(len(points))
-        halves = [
-            settle_anchored(points[part], found.prototypes, hold=hold)
-            for part in (order[::2], order[1::2])
-            if len(part)
-        ]
-        labels = [nearest(points, prototypes) for prototypes in halves]
-        agreed.append(adjusted_rand_score(labels[0], labels[-1]))
+    labels = [[nearest(points, half) for half in halves] for halves in splits]
+    agreed = [adjusted_rand_score(*pair) for pair in labels]
     return Level(
         taste_weight=float(parent.training.get("taste_weight", 0.0)),
         n_asked=len(parent.segments),
         n_segments=len(found.prototypes),
         validity=None,
         behind=None,
-        stability=float(np.mean(agreed)),
+        stability=float(np.mean(agreed)) if agreed else 1.0,
         smallest=int(np.bincount(nearest(points, found.prototypes)).min()),
         chosen=True,
     )

@@ -18,6 +18,7 @@ from segmenter.segments.profiles import describe_segments
 from segmenter.segments.prototypes import SizeLimits, core_agreement, make_prototypes
 from segmenter.segments.rules import PlainFacts, with_rules
 from segmenter.segments.segment import Segment
+from segmenter.segments.stability import with_stability
 from segmenter.terminal import ProgressCallback
 from training.selection import Choice
 
@@ -110,6 +111,7 @@ def fit_segments(
         core=np.bincount(label[leaves.labels != BETWEEN]),
     )
     segments = with_rules(segments, assignment.segment_id, facts, seed=seed)
+    segments = with_stability(segments, assignment.segment_id, space, halves=choice.halves)
     tell(N_STEPS, N_STEPS)
     return Segmentation(
         choice,

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 SHARE, LEVEL = "share", "level"
+UNSTABLE = 0.5
+"""Below this stability a segment dissolves when other users are sampled (Hennig 2007)."""
 FITTING_PRECISION, FITTING_RECALL = 0.6, 0.5
 """A rule that finds fewer of the members, or more of others, does not stand for its segment."""
 
@@ -166,6 +168,10 @@ class Segment:
         The short rule that comes nearest; None where users are too few to measure one.
     flags
         Sensitive topics that name, facts or rule touch.
+    stability
+        In [0, 1], higher is better: mean overlap (Jaccard) with the nearest segment that half of
+        the users give; of a refit, when they move the same prototypes. None where users are too
+        few for halves.
     """
 
     id: int
@@ -177,6 +183,12 @@ class Segment:
     locked: bool = False
     rule: Rule | None = None
     flags: tuple[Flag, ...] = ()
+    stability: float | None = None
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether the segment dissolves when other users are sampled."""
+        return self.stability is not None and self.stability < UNSTABLE
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for a bundle; the texts of the facts are for other readers of the file."""

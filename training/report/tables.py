@@ -20,7 +20,7 @@ EMPHASIS = {"ahead": "green", "behind": "red"}
 
 
 def segment_table(data: ReportData) -> Table:
-    """The segments: number, name, size, three facts that set each apart, and its short rule.
+    """The segments: number, name, size, stability, three facts that set each apart, short rule.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ def segment_table(data: ReportData) -> Table:
     table.add_column("Segment", max_width=30, overflow="fold")
     table.add_column("Users", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
+    table.add_column("Stable", justify="right", no_wrap=True)
     table.add_column("What sets it apart: here (elsewhere)", overflow="fold")
     for view in segment_views(data):
         table.add_row(
@@ -50,9 +51,18 @@ def segment_table(data: ReportData) -> Table:
             Text(printable(view.name)),
             f"{view.segment.n_users:,}",
             _figures(percent(view.segment.share)),
+            _stability(view.segment),
             Text("\n").join([*map(_fact, view.facts[:N_FACTS]), *_remarks(view.segment)]),
         )
     return table
+
+
+def _stability(segment: Segment) -> Text:
+    """Overlap with what half of the users give, marked where the segment dissolves."""
+    if segment.stability is None:
+        return Text("")
+    mark = " !" if segment.is_unstable else ""
+    return Text(_figures(f"{score(segment.stability)}{mark}"), style="red" if mark else "")
 
 
 def _remarks(segment: Segment) -> Iterator[Text]:
