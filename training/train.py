@@ -37,6 +37,7 @@ from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
 from training.refit import FIT_TIME, compare_with_parent, counted_time
+from training.refit_report import Refit
 from training.registration import VALIDITY_TAG, RegisteredVersion, register
 from training.report.data import BELOW_FLOOR, ReportData
 from training.report.page import render
@@ -44,6 +45,7 @@ from training.segmentation import Segmentation, fit_segments
 from training.selection import choose_level
 from training.summary import build_report
 from training.tracking import Tracker
+from training.warm_start import WarmStart
 
 Bar = Callable[[str], AbstractContextManager[ProgressCallback]]
 """Opens a progress bar with a description."""
@@ -133,6 +135,19 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
         compiling.wait()
     segmentation, continued = _segment(plan, network, embeddings, bar=bar)
     validity = _validate(plan, network, segmentation, embeddings=embeddings, bar=bar)
+    _keep(plan, network, segmentation, continued=continued, validity=validity)
+
+
+def _keep(
+    plan: TrainPlan,
+    network: FittedNetwork,
+    segmentation: Segmentation,
+    *,
+    continued: Continuation | None,
+    validity: ValidityReport | None,
+) -> None:
+    """Write the bundle with its report and, of a refit, with what became of the parent."""
+    config, start = plan.request.config, plan.request.start
     topics = all_topics(config.sensitive)
     segmentation = replace(segmentation, segments=with_flags(segmentation.segments, topics))
     model = AudienceModel(
@@ -153,20 +168,32 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
     )
     refit = None
     if start is not None and continued is not None:
-        flow = segment_flow(continued, segmentation.assignment.segment_id, start.model)
-        refit = compare_with_parent(
-            start,
-            network.model,
-            plan.store,
-            as_of=plan.as_of,
-            folder=plan.folder,
-            segments=flow,
-            seed=config.seed,
-        )
-        lineage = start.model.lineage.after_refit(model.segments, flow.flow, at=iso(plan.as_of))
+        refit = _refit(plan, network, start=start, segmentation=segmentation, found=continued)
+        flow = refit.segments.flow if refit.segments is not None else ()
+        lineage = start.model.lineage.after_refit(model.segments, flow, at=iso(plan.as_of))
         model = replace(model, lineage=lineage)
     report = build_report(plan, segmentation, network=network, validity=validity, refit=refit)
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
+
+
+def _refit(
+    plan: TrainPlan,
+    network: FittedNetwork,
+    *,
+    start: WarmStart,
+    segmentation: Segmentation,
+    found: Continuation,
+) -> Refit:
+    """The model beside the one that it started from."""
+    return compare_with_parent(
+        start,
+        network.model,
+        plan.store,
+        as_of=plan.as_of,
+        folder=plan.folder,
+        segments=segment_flow(found, segmentation.assignment.segment_id, start.model),
+        seed=plan.request.config.seed,
+    )
 
 
 def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
