@@ -4,7 +4,7 @@ import getpass
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -43,8 +43,14 @@ def segments(  # noqa: PLR0917 - a command's options are its parameters
     from training.report.tables import segment_table  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    resolved, data = load_report(model, mlruns)
+    resolved, documents = load_documents(model, mlruns)
+    data = _report_of(resolved, documents)
+    lineage = documents.get("lineage", {"histories": []})
+    retired = [history for history in lineage["histories"] if history["retired"]]
     terminal.say(segment_table(data))
+    if retired:
+        ids = ", ".join(str(history["id"]) for history in retired)
+        terminal.say(Text(f"Retired: {ids} (never given again; their history is in --json)"))
     for line in data.summary_lines():
         terminal.say(line)
     label = f"{shlex.quote(resolved.label)}{home_option(mlruns)}"
@@ -55,6 +61,7 @@ def segments(  # noqa: PLR0917 - a command's options are its parameters
             "as_of": data.as_of,
             "segments": [dict(segment) for segment in data.segments],
             "coverage": asdict(data.coverage),
+            "lineage": lineage,
         }
     )
 
@@ -130,11 +137,21 @@ def load_report(spec: str | None, mlruns: Path) -> "tuple[ResolvedModel, ReportD
     BundleError
         If the model's bundle is damaged.
     """
+    resolved, documents = load_documents(spec, mlruns)
+    return resolved, _report_of(resolved, documents)
+
+
+def load_documents(spec: str | None, mlruns: Path) -> "tuple[ResolvedModel, dict[str, Any]]":
+    """Find a model and every document that was kept with it; raises like `load_report`."""
     from segmenter.bundle import read_bundle  # noqa: PLC0415
     from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
     from segmenter.registry import resolve  # noqa: PLC0415
-    from training.report.data import ReportData  # noqa: PLC0415
 
     resolved = resolve(MlflowHome(mlruns), spec)
-    data = ReportData.from_json(read_bundle(resolved.folder).documents["report"])
-    return resolved, data.with_version(resolved.version)
+    return resolved, read_bundle(resolved.folder).documents
+
+
+def _report_of(resolved: "ResolvedModel", documents: dict[str, Any]) -> "ReportData":
+    from training.report.data import ReportData  # noqa: PLC0415
+
+    return ReportData.from_json(documents["report"]).with_version(resolved.version)

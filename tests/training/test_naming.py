@@ -59,6 +59,9 @@ def test_a_name_by_command_is_a_version_with_author_and_moment(
 
     shown = run(capsys, monkeypatch, "segments", "--mlruns", home.path)
     assert NAME in {segment["name"] for segment in shown["segments"]}
+    histories = {history["id"]: history for history in shown["lineage"]["histories"]}
+    assert histories[2]["steps"][-1]["author"] == "ann"
+    assert not any(history["retired"] for history in histories.values())
     version = home.client().get_model_version("personas", "2")
     assert version.tags["renamed.from"] == "personas/1"
     assert "by ann" in version.tags["renamed"]
