@@ -14,10 +14,12 @@ import torch
 
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.bundle import read_bundle, write_bundle
+from segmenter.clock import iso
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
@@ -43,6 +45,8 @@ class AudienceModel:
     training
         How the model came to be, in plain form: as-of time, configuration, digests of the data,
         figures of the fit.
+    lineage
+        The history of its segments and of those before them.
     digest
         Identity of the saved bundle; empty before it is saved.
     """
@@ -52,6 +56,7 @@ class AudienceModel:
     assigner: PrototypeAssigner
     segments: tuple[Segment, ...]
     training: dict[str, Any]
+    lineage: Lineage = NO_LINEAGE
     digest: str = ""
 
     @property
@@ -63,6 +68,12 @@ class AudienceModel:
     def trained_as_of(self) -> int:
         """Time of the newest event that the model was fitted on, in microseconds."""
         return int(self.training["as_of_us"])
+
+    def with_lineage(self) -> "AudienceModel":
+        """The same model; where its segments have no history, one that begins with this fit."""
+        if self.lineage.histories:
+            return self
+        return replace(self, lineage=Lineage.begin(self.segments, at=iso(self.trained_as_of)))
 
     def embed(
         self,
@@ -138,6 +149,7 @@ class AudienceModel:
                 "network": self.network.description(),
                 "segments": [segment.to_json() for segment in self.segments],
                 "training": self.training,
+                "lineage": self.with_lineage().lineage.to_json(),
                 **(documents or {}),
             },
             arrays={
@@ -171,13 +183,14 @@ class AudienceModel:
                 PrototypeAssigner.from_arrays(content.arrays["assigner"]),
                 tuple(Segment.from_json(plain) for plain in content.documents["segments"]),
                 content.documents["training"],
+                Lineage.from_json(content.documents.get("lineage", NO_LINEAGE.to_json())),
                 content.digest,
             )
             model._check_parts()
         except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
             message = f"{folder} holds parts that do not fit together: {error}"
             raise BundleError(message) from error
-        return model
+        return model.with_lineage()
 
     def _check_parts(self) -> None:
         """Refuse what each part accepts alone and what would fail at the first user."""

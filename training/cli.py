@@ -7,6 +7,7 @@ from training import (
     ingest_command,
     mlflow_commands,
     model_commands,
+    refit_command,
     train_command,
     validate_command,
 )
@@ -25,6 +26,7 @@ def register(app: typer.Typer, *, score_everybody: demo_command.ScoreEverybody) 
     for module in (
         ingest_command,
         train_command,
+        refit_command,
         validate_command,
         model_commands,
         mlflow_commands,

@@ -10,6 +10,7 @@ from typing import Any
 
 from segmenter.autoencoder.config import AutoencoderConfig
 from segmenter.errors import ConfigError
+from segmenter.segments.sensitive import all_topics
 
 MODEL_SIZES = [item.name for item in fields(AutoencoderConfig) if item.name != "window_days"]
 LOWEST = {
@@ -96,6 +97,9 @@ class TrainConfig:
         Known values per field.
     model
         Overrides of network sizes and loss weights.
+    sensitive
+        Topic to terms, beside those of `segmenter.segments.sensitive`, which must not define a
+        segment unseen.
     """
 
     name: str = "segmenter"
@@ -126,6 +130,7 @@ class TrainConfig:
     max_types: int = 64
     max_extras: int = 500
     model: dict[str, Any] = field(default_factory=dict)
+    sensitive: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -148,6 +153,7 @@ class TrainConfig:
             message = f"validation_share must be below 1; found {self.validation_share}"
             raise ConfigError(message)
         check_model_sizes(self.model)
+        all_topics(self.sensitive)
 
     @property
     def limits(self) -> dict[str, int]:
@@ -193,7 +199,7 @@ def _accepted_types(item: Field[Any]) -> tuple[type, ...]:
     """Types that a setting may have: its default's, and whole numbers where it has decimals."""
     if item.name in OPTIONAL:
         return (*OPTIONAL[item.name], type(None))
-    if item.name == "model":
+    if item.name in ("model", "sensitive"):
         return (dict,)
     return (float, int) if isinstance(item.default, float) else (type(item.default),)
 

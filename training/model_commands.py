@@ -1,9 +1,10 @@
 """``segmenter segments`` and ``segmenter report``: what a model says of its segments."""
 
+import getpass
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -23,17 +24,33 @@ Model = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the application."""
-    app.command("segments")(segments)
+    table = typer.Typer(help="Print the segment table of a model, or name a segment.")
+    table.callback(invoke_without_command=True)(segments)
+    table.command("rename")(rename)
+    app.add_typer(table, name="segments")
     app.command("report")(report)
 
 
-def segments(model: Model = None, mlruns: Mlruns = MLRUNS, as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
+def segments(  # noqa: PLR0917 - a command's options are its parameters
+    context: typer.Context,
+    model: Model = None,
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
     """Print the segment table of a model: name, size, and what sets each segment apart."""
+    if context.invoked_subcommand is not None:
+        return
     from training.report.tables import segment_table  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    resolved, data = load_report(model, mlruns)
+    resolved, documents = load_documents(model, mlruns)
+    data = _report_of(resolved, documents)
+    lineage = documents.get("lineage", {"histories": []})
+    retired = [history for history in lineage["histories"] if history["retired"]]
     terminal.say(segment_table(data))
+    if retired:
+        ids = ", ".join(str(history["id"]) for history in retired)
+        terminal.say(Text(f"Retired: {ids} (never given again; their history is in --json)"))
     for line in data.summary_lines():
         terminal.say(line)
     label = f"{shlex.quote(resolved.label)}{home_option(mlruns)}"
@@ -44,8 +61,52 @@ def segments(model: Model = None, mlruns: Mlruns = MLRUNS, as_json: AsJson = Fal
             "as_of": data.as_of,
             "segments": [dict(segment) for segment in data.segments],
             "coverage": asdict(data.coverage),
+            "lineage": lineage,
         }
     )
+
+
+def rename(  # noqa: PLR0917 - a command's options are its parameters
+    number: Annotated[int, typer.Argument(metavar="ID", help="Of the segment.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called from now on.")],
+    author: Annotated[
+        str | None, typer.Option("--author", help="Who says so; left out, the user of this shell.")
+    ] = None,
+    model: Model = None,
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Give a segment a name that refits keep: a new version of the model, with date and author."""
+    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from training.naming import rename_segment  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    who = _shell_user() if author is None else author
+    done = rename_segment(MlflowHome(mlruns), model, number, name=name, author=who)
+    aliases = ", ".join(done.after.aliases) or "no alias"
+    said = f"Segment {number}: {done.old_name} is now {done.segment.name}, by {who}, {done.at}"
+    terminal.say(Text(said))
+    terminal.say(Text(f"Model   {done.after.label} ({aliases}); {done.before.label} is as it was"))
+    terminal.finish(
+        {
+            "model": done.after.label,
+            "aliases": list(done.after.aliases),
+            "from": done.before.label,
+            "segment": number,
+            "old_name": done.old_name,
+            "name": done.segment.name,
+            "author": who,
+            "at": done.at,
+        }
+    )
+
+
+def _shell_user() -> str:
+    """Who types; empty where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def report(  # noqa: PLR0917 - a command's options are its parameters
@@ -76,11 +137,21 @@ def load_report(spec: str | None, mlruns: Path) -> "tuple[ResolvedModel, ReportD
     BundleError
         If the model's bundle is damaged.
     """
+    resolved, documents = load_documents(spec, mlruns)
+    return resolved, _report_of(resolved, documents)
+
+
+def load_documents(spec: str | None, mlruns: Path) -> "tuple[ResolvedModel, dict[str, Any]]":
+    """Find a model and every document that was kept with it; raises like `load_report`."""
     from segmenter.bundle import read_bundle  # noqa: PLC0415
     from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
     from segmenter.registry import resolve  # noqa: PLC0415
-    from training.report.data import ReportData  # noqa: PLC0415
 
     resolved = resolve(MlflowHome(mlruns), spec)
-    data = ReportData.from_json(read_bundle(resolved.folder).documents["report"])
-    return resolved, data.with_version(resolved.version)
+    return resolved, read_bundle(resolved.folder).documents
+
+
+def _report_of(resolved: "ResolvedModel", documents: dict[str, Any]) -> "ReportData":
+    from training.report.data import ReportData  # noqa: PLC0415
+
+    return ReportData.from_json(documents["report"]).with_version(resolved.version)

@@ -18,7 +18,7 @@ from segmenter.events.batches import history_ends
 from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import MISSING, OTHER, Vocabulary, known_counts
 from segmenter.files import write_json
-from training.refit_report import EmbeddingDrift, FieldDrift, Refit
+from training.refit_report import EmbeddingDrift, FieldDrift, Refit, SegmentFlow
 from training.warm_start import WarmStart
 
 FIT_TIME = "fit-time.json"
@@ -119,6 +119,7 @@ def compare_with_parent(
     *,
     as_of: int,
     folder: Path,
+    segments: SegmentFlow,
     seed: int,
 ) -> Refit:
     """Measure a refit against the model that it started from.
@@ -133,6 +134,8 @@ def compare_with_parent(
         The newer store and the end of the refit's training period, microseconds.
     folder
         The job's folder, with the time of the fit.
+    segments
+        Where the users are today.
     seed
         Of the sample of users, where they are many.
     """
@@ -147,6 +150,7 @@ def compare_with_parent(
         new_events=int(new.sum()),
         fields=field_drifts(known, grown, store, since=since, as_of=as_of),
         embedding=embedding_drift(start.model, network, store, seed=seed),
+        segments=segments,
     )
 
 

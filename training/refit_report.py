@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from segmenter.segments.anchored import Departure
+from segmenter.segments.matching import Flow
+
 
 @dataclass(frozen=True)
 class EmbeddingDrift:
@@ -55,6 +58,58 @@ class FieldDrift:
 
 
 @dataclass(frozen=True)
+class SegmentFlow:
+    """Where the users of the parent's segments are today.
+
+    Attributes
+    ----------
+    n_known, n_new
+        Users whom the parent knew, and newer ones.
+    kept_share
+        Of the known users, those whom both models place in the same segment, by all that is known
+        of them today: what the refit itself left alone.
+    stayed_share
+        Of the known users, those whose segment is the one of the parent's time.
+    behavior_share
+        The same by the parent alone: what would have stayed without a refit.
+    flow
+        A row per pair of segments.
+    departures
+        Why the refit left the parent's segments where it did.
+    """
+
+    n_known: int
+    n_new: int
+    kept_share: float
+    stayed_share: float
+    behavior_share: float
+    flow: tuple[Flow, ...]
+    departures: tuple[Departure, ...]
+
+    def summary_lines(self) -> list[str]:
+        """For the terminal, a line each."""
+        line = (
+            f"Segments: {self.kept_share:.1%} of {self.n_known:,} users keep their segment (both "
+            "models, the same events); since the parent's time "
+            f"{1 - self.stayed_share:.1%} moved, {1 - self.behavior_share:.1%} by what they did; "
+            f"{self.n_new:,} users are new"
+        )
+        if not self.departures:
+            return [line, "Segments: the new data refute none of the parent's"]
+        return [line, *(f"Segments: {departure.text}" for departure in self.departures)]
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Inverse of `dataclasses.asdict`."""
+        flow = tuple(Flow(**row) for row in plain["flow"])
+        departures = tuple(
+            Departure(item["kind"], tuple(item["ids"]), item["reason"])
+            for item in plain["departures"]
+        )
+        return cls(**{**plain, "flow": flow, "departures": departures})
+
+
+@dataclass(frozen=True)
 class Refit:
     """A refit beside its parent.
 
@@ -70,6 +125,8 @@ class Refit:
         Per categorical field; distances are 0 where there are no new events.
     embedding
         None where the store holds no user from before.
+    segments
+        None of a refit that made its segments afresh, as those of earlier versions did.
     """
 
     parent: dict[str, str]
@@ -78,9 +135,15 @@ class Refit:
     new_events: int
     fields: dict[str, FieldDrift]
     embedding: EmbeddingDrift | None
+    segments: SegmentFlow | None = None
 
     def summary_lines(self) -> list[str]:
         """For the terminal, a line each."""
+        told = [] if self.segments is None else self.segments.summary_lines()
+        return [*self._network_lines(), *told]
+
+    def _network_lines(self) -> list[str]:
+        """What became of the data and of the embeddings."""
         new = {name: field.new_values for name, field in self.fields.items() if field.new_values}
         learned = ", ".join(f"{count:,} in {name}" for name, count in new.items()) or "none"
         first = (
@@ -114,6 +177,9 @@ class Refit:
         if self.embedding is not None:
             drift = vars(self.embedding).items()
             values |= {f"refit embedding {key}": float(value) for key, value in drift}
+        if self.segments is not None:
+            shares = ("kept_share", "stayed_share", "behavior_share")
+            values |= {f"refit {name}": getattr(self.segments, name) for name in shares}
         return {name.replace("_", " "): value for name, value in values.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -126,4 +192,7 @@ class Refit:
         drift = plain["embedding"]
         fields = {name: FieldDrift(**field) for name, field in plain["fields"].items()}
         embedding = None if drift is None else EmbeddingDrift(**drift)
-        return cls(**{**plain, "fields": fields, "embedding": embedding})
+        flow = plain.get("segments")
+        segments = None if flow is None else SegmentFlow.from_json(flow)
+        parts = {"fields": fields, "embedding": embedding, "segments": segments}
+        return cls(**{**plain, **parts})

@@ -79,6 +79,7 @@ def register(
     tags: Mapping[str, str] | None = None,
     description: str = "",
     may_lead: bool = True,
+    successor_of: int | None = None,
 ) -> RegisteredVersion:
     """Log a bundle as an MLflow model of a run and register it as a version.
 
@@ -101,6 +102,9 @@ def register(
         Markdown shown with the version.
     may_lead
         Whether the version may become champion without a person's word.
+    successor_of
+        A version that differs in words alone, such as the name of a segment: its aliases go over
+        to the new one, and no other alias is touched.
 
     Returns
     -------
@@ -126,7 +130,10 @@ def register(
             version = _new_version(job, _logged_model(job, bundle), details)
         if REGISTERED_TAG not in version.tags:
             _link(job, version)
-            _set_aliases(job, int(version.version), may_lead=may_lead)
+            if successor_of is None:
+                _set_aliases(job, int(version.version), may_lead=may_lead)
+            else:
+                _hand_over(job, successor_of, to=int(version.version))
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now)
         number = int(version.version)
@@ -196,6 +203,12 @@ def _set_aliases(job: _Registration, version: int, *, may_lead: bool) -> None:
         job.client.set_registered_model_alias(job.name, CHALLENGER, version)
     if may_lead and CHAMPION not in aliases:
         job.client.set_registered_model_alias(job.name, CHAMPION, version)
+
+
+def _hand_over(job: _Registration, old: int, *, to: int) -> None:
+    """Let every alias of a version name its successor."""
+    for alias in aliases_of(job.client, job.name, old):
+        job.client.set_registered_model_alias(job.name, alias, to)
 
 
 @contextmanager

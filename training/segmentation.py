@@ -16,7 +16,9 @@ from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_le
 from segmenter.segments.layout import user_map
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.prototypes import SizeLimits, core_agreement, make_prototypes
+from segmenter.segments.rules import PlainFacts, with_rules
 from segmenter.segments.segment import Segment
+from segmenter.segments.stability import with_stability
 from segmenter.terminal import ProgressCallback
 from training.selection import Choice
 
@@ -74,7 +76,7 @@ def fit_segments(
     as_of
         End of the training period in microseconds.
     choice
-        The level, from `training.selection.choose_level`.
+        The level, from `training.selection.choose_level`, or what a refit continues.
     seed
         Of layouts and starts.
     progress
@@ -90,10 +92,12 @@ def fit_segments(
     leaves = choice.leaves or find_leaves(space, settings=settings, seed=seed)
     fitted = space[leaves.rows]
     tell(1, N_STEPS)
-    prototypes = make_prototypes(
-        fitted, leaves, n_segments=choice.level.n_asked, limits=SizeLimits(), seed=seed
-    )
-    assigner = PrototypeAssigner.fit(prototypes, space)
+    assigner = choice.assigner
+    if assigner is None:
+        prototypes = make_prototypes(
+            fitted, leaves, n_segments=choice.level.n_asked, limits=SizeLimits(), seed=seed
+        )
+        assigner = PrototypeAssigner.fit(prototypes, space)
     assignment = assigner.assign(space)
     map_xy = user_map(fitted, n_neighbors=settings.n_neighbors, seed=seed)
     tell(2, N_STEPS)
@@ -106,6 +110,8 @@ def fit_segments(
         levels=facts.levels,
         core=np.bincount(label[leaves.labels != BETWEEN]),
     )
+    segments = with_rules(segments, assignment.segment_id, facts, seed=seed)
+    segments = with_stability(segments, assignment.segment_id, space, halves=choice.halves)
     tell(N_STEPS, N_STEPS)
     return Segmentation(
         choice,
@@ -118,32 +124,13 @@ def fit_segments(
     )
 
 
-@dataclass(frozen=True)
-class UserFacts:
-    """Plain facts about users, for names and reasons.
-
-    Attributes
-    ----------
-    presence
-        bool CSR [n, T]: the user did it at least once.
-    tokens
-        (field, value) of each column.
-    levels
-        Number name to float64 [n].
-    """
-
-    presence: sparse.csr_matrix
-    tokens: list[tuple[str, str]]
-    levels: dict[str, np.ndarray]
-
-
 def described_fields(vocabulary: Vocabulary) -> tuple[str, ...]:
     """Fields whose values explain a segment: items only where a log has no category."""
     has_category = "category" in vocabulary.values
     return tuple(name for name in vocabulary.categorical if not (name == "item" and has_category))
 
 
-def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> UserFacts:
+def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> PlainFacts:
     """Collect what users did at or before `as_of`, in batches.
 
     Parameters
@@ -177,7 +164,7 @@ def user_facts(reader: SequenceReader, users: np.ndarray, *, as_of: int) -> User
     cells = (np.concatenate(rows), np.concatenate(columns))
     presence = sparse.csr_matrix((np.ones(len(cells[0]), dtype=bool), cells), shape=shape)
     tokens = [(name, text) for name in fields for text in vocabulary.values[name]]
-    return UserFacts(presence, tokens, levels)
+    return PlainFacts(presence, tokens, levels)
 
 
 def batch_levels(batch: EventBatch, names: list[str]) -> dict[str, np.ndarray]:

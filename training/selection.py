@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from segmenter.segments.assignment import PrototypeAssigner
 from segmenter.segments.density import DensitySettings, Leaves, find_leaves
 from segmenter.segments.distances import nearest
 from segmenter.segments.projection import Projection, fit_projection
@@ -82,11 +83,17 @@ class Choice:
         The space of the chosen one.
     leaves
         Dense cores of all users in that space; None where the choice was made on a sample.
+    assigner
+        Of a refit, whose segments are its parent's; None where they are yet to be made.
+    halves
+        Prototypes float64 [k, d] that halves of the users gave; none of a handful.
     """
 
     levels: tuple[Level, ...]
     projection: Projection
     leaves: Leaves | None
+    assigner: PrototypeAssigner | None = None
+    halves: tuple[np.ndarray, ...] = ()
 
     @property
     def level(self) -> Level:
@@ -180,7 +187,9 @@ def choose_level(
     (level,) = (level for level in levels if level.chosen)
     chosen = spaces[level.taste_weight, level.metric]
     leaves = chosen.everybody.leaves if len(rows) == len(embeddings) else None
-    return Choice(levels, chosen.projection, leaves)
+    n_asked = next(level.n_asked for level in levels if level.chosen)
+    halves = sum(_half_prototypes(chosen, n_asked, seed=config.seed), start=())
+    return Choice(levels, chosen.projection, leaves, halves=halves)
 
 
 def published(levels: Sequence[Level], drawn: Sequence[np.ndarray]) -> tuple[Level, ...]:
@@ -292,10 +301,18 @@ def _levels_of(
         yield _Tried(level, figures)
 
 
+def _half_prototypes(space: _Space, n_asked: int, *, seed: int) -> list[tuple[np.ndarray, ...]]:
+    """Prototypes that two halves give, for each split."""
+    return [
+        tuple(half.prototypes(n_asked, seed=seed) for half in halves) for halves in space.halves
+    ]
+
+
 def _stability(space: _Space, n_asked: int, *, seed: int) -> float:
     """Agreement about all users of the segments that two halves give; 1 without halves."""
-    points, agreed = space.everybody.points, []
-    for halves in space.halves:
-        labels = [nearest(points, half.prototypes(n_asked, seed=seed)) for half in halves]
-        agreed.append(adjusted_rand_score(*labels))
+    points = space.everybody.points
+    agreed = [
+        adjusted_rand_score(*(nearest(points, half) for half in halves))
+        for halves in _half_prototypes(space, n_asked, seed=seed)
+    ]
     return float(np.mean(agreed)) if agreed else 1.0

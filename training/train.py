@@ -7,7 +7,7 @@ resumes where it was, and the same job asked for twice is done once.
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import filelock
@@ -21,8 +21,18 @@ from segmenter.events.batches import SequenceReader, history_ends
 from segmenter.files import atomic_file, digest_of_json, write_json, write_text
 from segmenter.mlflow_home import MlflowHome
 from segmenter.segments.layout import fill_compile_cache
+from segmenter.segments.sensitive import all_topics, with_flags
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
+from training.continuation import (
+    MOVED,
+    Continuation,
+    continue_segments,
+    place_by_parent,
+    segment_flow,
+    with_carried_names,
+    write_moved,
+)
 from training.encoder_choice import HYBRID
 from training.fit import FittedNetwork, fit_network, leave_a_core
 from training.inner_slice import InnerSlice, inner_slice, sampled_rows
@@ -37,6 +47,7 @@ from training.segmentation import Segmentation, fit_segments
 from training.selection import choose_level
 from training.summary import build_report
 from training.tracking import Tracker
+from training.warm_start import WarmStart
 
 Bar = Callable[[str], AbstractContextManager[ProgressCallback]]
 """Opens a progress bar with a description."""
@@ -124,26 +135,23 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
     embeddings = _embed(plan, network, bar)
     if compiling is not None:
         compiling.wait()
-    with bar("Choosing the level") as progress:
-        choice = choose_level(
-            embeddings,
-            earlier_slice(plan, network),
-            config,
-            n_forecast=network.model.config.forecast_dimensions,
-            metric=_metric(network, embeddings),
-            progress=progress,
-        )
-    with bar("Finding segments") as progress:
-        segmentation = fit_segments(
-            embeddings,
-            SequenceReader(plan.store, network.model.vocabulary),
-            plan.users,
-            as_of=plan.as_of,
-            choice=choice,
-            seed=config.seed,
-            progress=progress,
-        )
+    segmentation, continued = _segment(plan, network, embeddings, bar=bar)
     validity = _validate(plan, network, segmentation, embeddings=embeddings, bar=bar)
+    _keep(plan, network, segmentation, continued=continued, validity=validity)
+
+
+def _keep(
+    plan: TrainPlan,
+    network: FittedNetwork,
+    segmentation: Segmentation,
+    *,
+    continued: Continuation | None,
+    validity: ValidityReport | None,
+) -> None:
+    """Write the bundle with its report and, of a refit, with what became of the parent."""
+    config, start = plan.request.config, plan.request.start
+    topics = all_topics(config.sensitive)
+    segmentation = replace(segmentation, segments=with_flags(segmentation.segments, topics))
     model = AudienceModel(
         network.model,
         segmentation.choice.projection,
@@ -156,13 +164,39 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
             "store_digest": plan.store.digest,
             "n_users": len(plan.users),
             "n_events": plan.n_events,
+            "taste_weight": segmentation.choice.level.taste_weight,
+            "metric": segmentation.choice.level.metric,
             **({} if start is None else {"parent": start.to_json()}),
         },
     )
-    report = build_report(
-        plan, segmentation, network=network, validity=validity, refit=_refit(plan, network)
-    )
+    refit = None
+    if start is not None and continued is not None:
+        refit = _refit(plan, network, start=start, segmentation=segmentation, found=continued)
+        flow = refit.segments.flow if refit.segments is not None else ()
+        lineage = start.model.lineage.after_refit(model.segments, flow, at=iso(plan.as_of))
+        model = replace(model, lineage=lineage)
+    report = build_report(plan, segmentation, network=network, validity=validity, refit=refit)
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
+
+
+def _refit(
+    plan: TrainPlan,
+    network: FittedNetwork,
+    *,
+    start: WarmStart,
+    segmentation: Segmentation,
+    found: Continuation,
+) -> Refit:
+    """The model beside the one that it started from."""
+    return compare_with_parent(
+        start,
+        network.model,
+        plan.store,
+        as_of=plan.as_of,
+        folder=plan.folder,
+        segments=segment_flow(found, segmentation.assignment.segment_id, start.model),
+        seed=plan.request.config.seed,
+    )
 
 
 def _embed(plan: TrainPlan, network: FittedNetwork, bar: Bar) -> np.ndarray:
@@ -185,6 +219,47 @@ def _metric(network: FittedNetwork, embeddings: np.ndarray) -> np.ndarray | None
         return None
     forecast = embeddings[:, : network.model.config.forecast_dimensions]
     return decoder_metric(forecast_information(network.model.forecast_heads, forecast))
+
+
+def _segment(
+    plan: TrainPlan, network: FittedNetwork, embeddings: np.ndarray, *, bar: Bar
+) -> tuple[Segmentation, Continuation | None]:
+    """Segments of the chosen level, or of a refit those that its parent's became."""
+    config, start = plan.request.config, plan.request.start
+    earlier, continued = earlier_slice(plan, network), None
+    if start is None:
+        with bar("Choosing the level") as progress:
+            choice = choose_level(
+                embeddings,
+                earlier,
+                config,
+                n_forecast=network.model.config.forecast_dimensions,
+                metric=_metric(network, embeddings),
+                progress=progress,
+            )
+    else:
+        with bar("Going on with the segments"):
+            placed = place_by_parent(start.model, plan.store, plan.users, as_of=plan.as_of)
+            continued = continue_segments(
+                start.model, embeddings, placed, earlier=earlier, seed=config.seed
+            )
+        choice = continued.choice
+    with bar("Finding segments") as progress:
+        segmentation = fit_segments(
+            embeddings,
+            SequenceReader(plan.store, network.model.vocabulary),
+            plan.users,
+            as_of=plan.as_of,
+            choice=choice,
+            seed=config.seed,
+            progress=progress,
+        )
+    if start is None or continued is None:
+        return segmentation, None
+    ids = plan.store.user_ids().gather(plan.users)
+    segment_id = segmentation.assignment.segment_id
+    write_moved(plan.folder / MOVED, ids, users=continued.users, segment_id=segment_id)
+    return with_carried_names(segmentation, start.model), continued
 
 
 def earlier_slice(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:
@@ -226,20 +301,6 @@ def _validate(
             seed=request.config.seed,
             progress=progress,
         )
-
-
-def _refit(plan: TrainPlan, network: FittedNetwork) -> Refit | None:
-    """The model beside the one that it started from, if it started from one."""
-    if plan.request.start is None:
-        return None
-    return compare_with_parent(
-        plan.request.start,
-        network.model,
-        plan.store,
-        as_of=plan.as_of,
-        folder=plan.folder,
-        seed=plan.request.config.seed,
-    )
 
 
 def _publish(

@@ -13,6 +13,7 @@ from segmenter.terminal import Terminal
 
 if TYPE_CHECKING:
     from training.plan import TrainPlan
+    from training.report.data import ReportData
     from training.train import TrainOutcome
 
 Store = Annotated[Path, typer.Option("--store", help="Folder of the event store.")]
@@ -124,11 +125,15 @@ def show_plan(plan: "TrainPlan", terminal: Terminal) -> None:
 
 def show_outcome(outcome: "TrainOutcome", terminal: Terminal) -> None:
     """Print the segment table, the validity line, and what was written."""
+    from training.report.flow_table import flow_table  # noqa: PLC0415
     from training.report.tables import segment_table  # noqa: PLC0415
 
     if outcome.reused:
         terminal.say("[yellow]Reused[/yellow] the finished job of the same data and settings.")
     terminal.say(segment_table(outcome.data))
+    flow = flow_table(outcome.data)
+    if flow is not None:
+        terminal.say(flow)
     for line in outcome.data.summary_lines():
         terminal.say(line)
     aliases = ", ".join(outcome.version.aliases)
@@ -154,6 +159,15 @@ def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
         "validity": data.validity,
         "coverage": asdict(data.coverage),
         "refit": data.refit,
+        **flow_json(data),
         "reused": outcome.reused,
         "not_in_mlflow": list(outcome.unlogged),
     }
+
+
+def flow_json(data: "ReportData") -> dict[str, Any]:
+    """Of a refit, where users went: ``flow`` and ``kept_share``; nothing of another model."""
+    segments = (data.refit or {}).get("segments")
+    if segments is None:
+        return {}
+    return {"flow": segments["flow"], "kept_share": segments["kept_share"]}

@@ -89,6 +89,7 @@ class WarmStart:
                 f"found {found}; leave them out, or train without --from"
             )
             raise ConfigError(message)
+        self._check_segments(config)
         if self.model.trained_as_of > as_of:
             message = (
                 f"a refit must reach as far as its parent; {self.label} was trained on events "
@@ -103,6 +104,18 @@ class WarmStart:
                 f"be observed; found {span:.3g} days; train without --from"
             )
             raise FitError(message)
+
+    def _check_segments(self, config: TrainConfig) -> None:
+        """Refuse another number of segments than the parent's."""
+        n_segments = len(self.model.segments)
+        known = (None, n_segments, self.settings().get("n_segments"))
+        if config.n_segments not in known:
+            message = (
+                f"a refit keeps the {n_segments} segments of {self.label} as far as the data bear "
+                f"them out; found --segments {config.n_segments}; leave it out, or train without "
+                "--from"
+            )
+            raise ConfigError(message)
 
 
 def load_warm_start(mlruns: Path, spec: str) -> WarmStart:

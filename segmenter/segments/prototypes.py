@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from segmenter.segments.density import BETWEEN, Leaves
-from segmenter.segments.distances import nearest
+from segmenter.segments.distances import nearest, squared_distances
 
 N_STARTS = 20
 """Starts of the grouping; there are at most a few hundred cores, so each takes a millisecond."""
@@ -114,7 +114,7 @@ def settle(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """
     label = nearest(points, centroids)
     for _ in range(MAX_ROUNDS):
-        centroids = _means(points, label, centroids)
+        centroids = means(points, label, centroids)
         before, label = label, nearest(points, centroids)
         if np.array_equal(label, before):
             break
@@ -146,11 +146,11 @@ def _middles(points: np.ndarray, leaves: Leaves) -> tuple[np.ndarray, np.ndarray
     """
     core = leaves.labels != BETWEEN
     nowhere = np.zeros((leaves.n_leaves, points.shape[1]))
-    cores = _means(points[core], leaves.labels[core], nowhere)
+    cores = means(points[core], leaves.labels[core], nowhere)
     around = nearest(points, cores)
     weights = np.bincount(around, minlength=leaves.n_leaves)
     held = weights > 0
-    return _means(points, around, cores)[held], weights[held]
+    return means(points, around, cores)[held], weights[held]
 
 
 def _grouped(middles: np.ndarray, weights: np.ndarray, *, n_groups: int, seed: int) -> np.ndarray:
@@ -169,9 +169,32 @@ def _count_users(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     return np.bincount(nearest(points, centroids), minlength=len(centroids))
 
 
-def _means(points: np.ndarray, label: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+def means(points: np.ndarray, label: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
     """Mean of the points of each label 0..k-1, or `otherwise` [k, d] where there are none."""
     n_groups = len(otherwise)
     counts = np.bincount(label, minlength=n_groups)
     sums = np.stack([np.bincount(label, column, n_groups) for column in points.T], axis=1)
     return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], otherwise)
+
+
+def split_in_two(points: np.ndarray, seeds: np.ndarray) -> np.ndarray | None:
+    """Two middles among points, from the two seeds that are farthest apart.
+
+    Parameters
+    ----------
+    points
+        float64 [n, d].
+    seeds
+        float64 [m, d], middles of dense cores.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        float64 [2, d]; None of fewer than two cores, or where one part stays empty.
+    """
+    if len(seeds) < 2:
+        return None
+    apart = squared_distances(seeds, seeds)
+    ends = np.array(np.unravel_index(apart.argmax(), apart.shape))
+    parts = settle(points, settle(seeds, seeds[ends]))
+    return parts if len(np.unique(nearest(points, parts))) == 2 else None

@@ -38,6 +38,10 @@ TINY = TrainConfig(
 """A job of seconds: small network, one pass per stage, few segments."""
 
 
+NEWS = ("wishes", "returns")
+"""Event types that a newer log has and its parent has never seen."""
+
+
 @dataclass(frozen=True)
 class Personas:
     """Users whose kind is known.
@@ -116,6 +120,19 @@ def trained(
         tables=UserTables(attributes=personas.attributes),
     )
     return TrainedJob(request, train(plan_training(request), no_bar), home)
+
+
+@pytest.fixture(scope="session")
+def newer(personas: Personas, tmp_path_factory: pytest.TempPathFactory) -> EventStore:
+    """The log of the parent, with two new event types after the parent's time."""
+    folder = tmp_path_factory.mktemp("newer")
+    log = pl.read_parquet(personas.store.path.parent / "log.parquet")
+    place = pl.int_range(pl.len())
+    late = pl.col("time") >= pl.lit(UNTIL).str.to_datetime()
+    event = pl.col("event")
+    for number, text in enumerate(NEWS):
+        event = pl.when(late & (place % 5 == number)).then(pl.lit(text)).otherwise(event)
+    return make_store(log.with_columns(event.alias("event")), folder)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ ACCEPTED: dict[str, tuple[type, ...]] = {
     "name": (str,),
     "encoder": (str,),
     "model": (dict,),
+    "sensitive": (dict,),
 }
 WRONG_TYPES = [
     (name, value)
@@ -83,11 +84,12 @@ def test_every_setting_can_be_written_in_a_file(tmp_path: Path) -> None:
         taste_weight=0,
         encoder="hybrid",
         model={"dropout": 0.1},
+        sensitive={"tobacco": ["cigar*"]},
     ).to_json()
     assert None not in plain.values()
-    model = plain.pop("model")
-    text = as_toml(plain) + "[model]\n" + as_toml(model)
-    assert load_config(written(tmp_path, text)) == TrainConfig(**plain, model=model)
+    tables = {name: plain.pop(name) for name in ("model", "sensitive")}
+    text = as_toml(plain) + "".join(f"[{name}]\n{as_toml(tables[name])}" for name in tables)
+    assert load_config(written(tmp_path, text)) == TrainConfig(**plain, **tables)
 
 
 @given(name=st.sampled_from(NAMES), place=st.integers(0, 30))

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -20,29 +19,12 @@ from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import grow_vocabulary
 from segmenter.registry import resolve
 from segmenter.validity.guard import check_blind
-from tests.models import make_store
-from tests.training.conftest import TINY, UNTIL, Personas, TrainedJob
+from tests.training.conftest import NEWS, TINY, TrainedJob
 from training.fit import fit_network
 from training.plan import TrainRequest, plan_training
 from training.refit import counted_time, field_drifts, moved, read_time
 from training.refit_report import Refit
 from training.warm_start import WarmStart, load_warm_start
-
-NEWS = ("wishes", "returns")
-"""Event types that the parent has never seen."""
-
-
-@pytest.fixture(scope="module")
-def newer(personas: Personas, tmp_path_factory: pytest.TempPathFactory) -> EventStore:
-    """The log of the parent, with two new event types after the parent's time."""
-    folder = tmp_path_factory.mktemp("newer")
-    log = pl.read_parquet(personas.store.path.parent / "log.parquet")
-    place = pl.int_range(pl.len())
-    late = pl.col("time") >= pl.lit(UNTIL).str.to_datetime()
-    event = pl.col("event")
-    for number, text in enumerate(NEWS):
-        event = pl.when(late & (place % 5 == number)).then(pl.lit(text)).otherwise(event)
-    return make_store(log.with_columns(event.alias("event")), folder)
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object):

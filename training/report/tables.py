@@ -1,9 +1,12 @@
 """The segments and their validity as tables for the terminal."""
 
+from collections.abc import Iterator
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segmenter.segments.segment import Segment
 from segmenter.validity.rows import Row
 from training.report.data import ReportData
 from training.report.segment_views import FactView, segment_views
@@ -12,11 +15,12 @@ from training.report.words import NARROW_SPACE, counted, moment, percent, printa
 
 N_FACTS = 3
 NO_BREAK_SPACE = "\u00a0"
+NO_RULE = "No short rule fits"
 EMPHASIS = {"ahead": "green", "behind": "red"}
 
 
 def segment_table(data: ReportData) -> Table:
-    """The segments: number, name, size, and three facts that set each apart.
+    """The segments: number, name, size, stability, three facts that set each apart, short rule.
 
     Parameters
     ----------
@@ -39,6 +43,7 @@ def segment_table(data: ReportData) -> Table:
     table.add_column("Segment", max_width=30, overflow="fold")
     table.add_column("Users", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
+    table.add_column("Stable", justify="right", no_wrap=True)
     table.add_column("What sets it apart: here (elsewhere)", overflow="fold")
     for view in segment_views(data):
         table.add_row(
@@ -46,9 +51,29 @@ def segment_table(data: ReportData) -> Table:
             Text(printable(view.name)),
             f"{view.segment.n_users:,}",
             _figures(percent(view.segment.share)),
-            Text("\n").join(_fact(fact) for fact in view.facts[:N_FACTS]),
+            _stability(view.segment),
+            Text("\n").join([*map(_fact, view.facts[:N_FACTS]), *_remarks(view.segment)]),
         )
     return table
+
+
+def _stability(segment: Segment) -> Text:
+    """Overlap with what half of the users give, marked where the segment dissolves."""
+    if segment.stability is None:
+        return Text("")
+    mark = " !" if segment.is_unstable else ""
+    return Text(_figures(f"{score(segment.stability)}{mark}"), style="red" if mark else "")
+
+
+def _remarks(segment: Segment) -> Iterator[Text]:
+    """What is to be known of a segment beside its facts."""
+    if segment.rule is not None:
+        rule = segment.rule.text if segment.rule.fits else NO_RULE
+        yield Text(printable(rule), style="dim italic")
+    topics = dict.fromkeys(flag.topic for flag in segment.flags)
+    if topics:
+        terms = ", ".join(dict.fromkeys(flag.term for flag in segment.flags))
+        yield Text(printable(f"Sensitive: {', '.join(topics)} ({terms})"), style="yellow")
 
 
 def _fact(fact: FactView) -> Text:
