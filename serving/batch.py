@@ -42,6 +42,10 @@ class SegmentCount:
         Of the users that have a segment.
     mean_strength
         How sure the assignments are, in [0, 1].
+    sensitive
+        Whether the segment touches a sensitive topic, so that an export refuses it.
+    sensitive_evidence
+        Where it does; empty otherwise.
     """
 
     id: int
@@ -49,6 +53,8 @@ class SegmentCount:
     n_users: int
     share: float
     mean_strength: float
+    sensitive: bool = False
+    sensitive_evidence: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,7 +269,11 @@ def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:
         counts = [record.segments.get(str(segment.id), (0, 0.0)) for record in records]
         n, strength = sum(count[0] for count in counts), sum(count[1] for count in counts)
         share, mean = n / max(n_users - n_without, 1), strength / max(n, 1)
-        segments.append(SegmentCount(segment.id, segment.name, n, share, mean))
+        evidence = "; ".join(f"{flag.topic}: {flag.evidence}" for flag in segment.flags)
+        counted = SegmentCount(segment.id, segment.name, n, share, mean)
+        segments.append(
+            replace(counted, sensitive=bool(segment.flags), sensitive_evidence=evidence)
+        )
     segments.sort(key=lambda segment: (-segment.n_users, segment.id))
     return {
         "users": n_users,

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from segmenter.errors import ConfigError, ExportRefusedError, SourceError
 from segmenter.registry import resolve
+from segmenter.segments.segment import Flag
 from serving import cli
 from serving.batch import score
 from serving.exports import command, gates
@@ -192,6 +194,18 @@ def test_what_a_scoring_run_wrote_can_be_exported(world, shared_home, tmp_path):
     audiences = json.loads(done.stdout)["audiences"]
     assert sum(one["counts"]["people"] for one in audiences) == len(members)
     assert all("k-anonymity" in one["why"] for one in audiences)
+
+
+def test_a_segment_that_a_model_flags_is_refused_with_the_evidence(world, shared_home, tmp_path):
+    flag = Flag("health", "vitamins", "name", "Active: vitamins")
+    first, *others = world.model.segments
+    flagged = replace(world.model, segments=(replace(first, flags=(flag,)), *others))
+    bundle = tmp_path / "bundle"
+    flagged.save(bundle)
+    score(world.store.path, tmp_path / "scores", resolve(shared_home, str(bundle)))
+    opened = open_scores(tmp_path / "scores")
+    assert opened.segments[first.id].evidence == "health: Active: vitamins"
+    assert all(opened.segments[segment.id].evidence is None for segment in others)
 
 
 def test_columns_by_other_names_are_read_and_unread_consent_is_pointed_out(words, tmp_path):
