@@ -9,7 +9,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
-from serving import space_commands
+from serving import online_commands, space_commands
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add every command of this room to the application."""
     app.command("score")(score)
     space_commands.register(app)
+    online_commands.register(app)
 
 
 def score(  # noqa: PLR0917 - a command's options are its parameters
