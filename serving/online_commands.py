@@ -50,17 +50,17 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 
     server.check_exposure(host, has_keys=keys is not None, insecure=insecure)
     known = () if keys is None else read_keys(keys)
-    sock = server.listen(host, port)
     settings = server.ServerSettings(MlflowHome(mlruns), model, keys=known, poll_s=poll_s)
-    built = server.build_server(settings)
-    terminal = Terminal(as_json=as_json)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{sock.getsockname()[1]}"
-    said = f"Answering on {url} (described by {url}/openapi.json)"
-    terminal.people.print(said, markup=False, soft_wrap=True)
-    terminal.finish({"url": url})
-    sys.stdout.flush()
-    server.run(built, sock)
+    with server.listen(host, port) as sock:
+        built = server.build_server(settings)
+        terminal = Terminal(as_json=as_json)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{sock.getsockname()[1]}"
+        said = f"Answering on {url} (described by {url}/openapi.json)"
+        terminal.people.print(said, markup=False, soft_wrap=True)
+        terminal.finish({"url": url})
+        sys.stdout.flush()
+        server.run(built, sock)
 
 
 def api_key(  # noqa: PLR0917 - as above
