@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import signal
@@ -134,6 +135,9 @@ def run(server: uvicorn.Server, sock: socket.socket) -> None:
     logging.getLogger("segmenter.online").setLevel(logging.INFO)
     # When it has drained, uvicorn raises the signal again: an ordered end is a good one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # What was loaded stays: else every full collection walks it and holds up a request.
+    gc.collect()
+    gc.freeze()
     server.run(sockets=[sock])
 
 
