@@ -33,6 +33,7 @@ SCOPES = {
 OPEN = ("/healthz", "/readyz")
 """Routes that need no key: they tell of the server and not of its data."""
 ONE_SEGMENT = "/v1/segments/"
+MANY_USERS = "/v1/assign:batch"
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Guard:
     keys
         Who may ask; None lets everybody.
     limits
-        Of them, `body_bytes` and `timeout_s`.
+        Of them, `body_bytes`, `line_bytes` and `timeout_s`.
     metrics
         Counts the requests.
     """
@@ -117,6 +118,8 @@ class Guard:
 
     def _counter(self, exchange: Exchange, receive: Receive) -> Receive:
         """Counts the body as it arrives."""
+        many = exchange.route == MANY_USERS
+        limit = self.limits.body_bytes if many else self.limits.line_bytes
 
         async def counted() -> Message:
             message = await receive()
@@ -127,8 +130,8 @@ class Guard:
             if message["type"] == "http.request":
                 exchange.n_bytes += len(message.get("body", b""))
                 exchange.is_read = not message.get("more_body", False)
-                if exchange.n_bytes > self.limits.body_bytes:
-                    text = f"a body must be at most {self.limits.body_bytes} bytes"
+                if exchange.n_bytes > limit:
+                    text = f"a body must be at most {limit} bytes"
                     raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
             return message
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 
 from serving.api.holder import ModelHolder
-from serving.api.lines import LineBatch, answer_line, checked_size
+from serving.api.lines import LineBatch, answer_line
 from serving.api.metrics import Metrics
 from serving.api.problems import Problem
 from serving.api.scorer import Score
@@ -41,7 +41,6 @@ class Service:
     async def answer(self, request: Request, score: Score) -> Response:
         """Read one user's events and compute what is asked of them."""
         body, scorer = await request.body(), self.holder.current
-        checked_size(body, self.limits.line_bytes)
         moment = now()
         user = scorer.reader.read(body, moment)
         with self.worker.admitted():

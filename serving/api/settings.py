@@ -10,7 +10,7 @@ class Limits:
     Attributes
     ----------
     body_bytes, line_bytes
-        Most bytes of a whole body, and of one user's events, which is one line of a batch.
+        Most bytes of a batch, and of one user's events: another body, or a line of a batch.
     events_per_user, users_per_request
         Most events of one user, and most lines of a batch.
     waiting

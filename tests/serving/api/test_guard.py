@@ -25,7 +25,6 @@ LIMITS = Limits(
     events_per_user=50,
     users_per_request=3,
     waiting=1,
-    timeout_s=1.0,
 )
 
 
@@ -42,7 +41,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     path = tmp_path_factory.mktemp("keys") / "keys.json"
     made = {
         "web": add_key(path, "web", scopes=["assign", "read"]),
-        "slow": add_key(path, "slow", scopes=["assign"], requests_per_s=0.5),
+        "slow": add_key(path, "slow", scopes=["assign"], requests_per_s=0.01),
     }
     return made | {"path": str(path)}
 
@@ -147,8 +146,12 @@ def test_bytes_are_counted_as_they_arrive(narrow: Client) -> None:
         assert found.getheader("connection") == "close"
 
 
-def test_a_body_that_does_not_arrive_is_given_up(narrow: Client) -> None:
-    with closing(http.client.HTTPConnection(HOST, narrow.port, timeout=10)) as connection:
+def test_a_body_that_does_not_arrive_is_given_up(world: World) -> None:
+    limits = Limits(timeout_s=0.2)
+    with (
+        running(ServerSettings(NOWHERE, str(world.bundle), limits=limits)) as hasty,
+        closing(http.client.HTTPConnection(HOST, hasty.port, timeout=10)) as connection,
+    ):
         connection.request("POST", "/v1/assign", headers={"content-length": "100"})
         assert connection.getresponse().status == 408
 

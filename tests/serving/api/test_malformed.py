@@ -52,7 +52,7 @@ def check(found: Reply) -> None:
         assert all(error["field"] and error["message"] for error in found.plain["errors"])
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(bodies, st.sampled_from(["/v1/assign", "/v1/embed"]))
 def test_any_body_is_answered_or_refused(client: Client, body: bytes, path: str) -> None:
     check(client.post(path, body))
