@@ -159,7 +159,7 @@ def run(
     n_requests
         Requests per load.
     n_exchanged
-        Requests while models are exchanged.
+        Requests while models are exchanged; 0 leaves that out.
     with_peer
         Whether ``mlflow models serve`` is measured too.
     """
@@ -180,7 +180,8 @@ def run(
                 closed_load(target, sent[:WARM_UP], 1)
                 took = closed_load(target, sent, 1)
                 rows.append(_row("mlflow models serve", "1 connection", took=took, target=target))
-        told |= exchanges(folder, n_exchanged)
+        if n_exchanged:
+            told |= exchanges(folder, n_exchanged)
     return {"rows": rows, "events per request": N_EVENTS, **told}
 
 
@@ -189,10 +190,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", type=Path, help="the model")
     parser.add_argument("--requests", type=int, default=N_REQUESTS, help="per load")
+    parser.add_argument("--exchanged", type=int, default=N_EXCHANGED, help="while exchanging")
     parser.add_argument("--without-peer", action="store_true", help="measure our server alone")
     parser.add_argument("--json", type=Path, help="file for the figures")
     given = parser.parse_args()
-    result = run(given.bundle, n_requests=given.requests, with_peer=not given.without_peer)
+    result = run(
+        given.bundle,
+        n_requests=given.requests,
+        n_exchanged=given.exchanged,
+        with_peer=not given.without_peer,
+    )
     deliver("serving", result, given.json)
 
 
