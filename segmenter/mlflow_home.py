@@ -206,6 +206,24 @@ class MlflowHome:
         """Write down that the stored locations point into the home's present place."""
         write_json(self.root / HOME_FILE, {"format_version": HOME_FORMAT, "root": str(self.root)})
 
+    def alias_version(self, name: str, alias: str) -> int | None:
+        """Version that an alias of a model stands for, without MLflow; None if there is none.
+
+        Raises
+        ------
+        RegistryError
+            If the database cannot be read.
+        """
+        query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
+        try:
+            place = f"file:{quote(str(self.database))}?mode=ro"
+            with closing(sqlite3.connect(place, uri=True, timeout=5)) as connection:
+                found = connection.execute(query, (name, alias)).fetchone()
+        except sqlite3.Error as error:
+            message = f"cannot read the aliases in {self.database}: {error}"
+            raise RegistryError(message) from error
+        return None if found is None else int(found[0])
+
     def client(self) -> Any:  # noqa: ANN401 - mlflow.MlflowClient, imported only when used
         """An `mlflow.MlflowClient` on this home alone, whatever the environment says.
 

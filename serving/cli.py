@@ -9,7 +9,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
-from serving import space_commands
+from serving import online_commands, space_commands
 from serving.exports.command import export
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     space_commands.register(app)
     app.command("export")(export)
+    online_commands.register(app)
 
 
 def score(  # noqa: PLR0917 - a command's options are its parameters

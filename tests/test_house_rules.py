@@ -89,16 +89,8 @@ def test_the_top_level_is_the_agreed_one() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "",
-        "ingest",
-        "train",
-        "refit",
-        "score",
-        "segments",
-        "report",
-        "export",
-        "space",
-        "space lookalike",
+        *("", "ingest", "train", "refit", "score", "segments", "report", "export"),
+        *("space", "space lookalike", "serve", "api-key"),
     ],
 )
 def test_help_does_not_wait_for_the_network_stack(command: str) -> None:

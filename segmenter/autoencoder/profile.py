@@ -30,6 +30,12 @@ def sum_by_owner(values: Tensor, owner: Tensor, n_owners: int) -> Tensor:
     return torch.zeros(n_owners, device=values.device).index_add_(0, owner, values.float())
 
 
+def counts_by_owner(kinds: Tensor, n_kinds: int, *, owner: Tensor, n_owners: int) -> Tensor:
+    """How many events of each kind (int64 [E]) an owner has, float32 [n_owners, n_kinds]."""
+    counts = torch.bincount(owner * n_kinds + kinds, minlength=n_owners * n_kinds)
+    return counts.view(n_owners, n_kinds).float()
+
+
 def distinct_values(batch: EventBatch, name: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Distinct known or other values of one field per user.
 
@@ -138,8 +144,12 @@ def activity_features(
         total(gaps) / (divisor - 1).clamp(min=1),
         greatest(gaps),
         *(total(inside) for inside in recent),
-        *(total(hours // 3 == band) / divisor for band in range(8)),
-        *(total(weekdays == day) / divisor for day in range(7)),
+        *(counts_by_owner(hours // 3, 8, owner=owner, n_owners=n_users) / divisor[:, None]).unbind(
+            1
+        ),
+        *(counts_by_owner(weekdays, 7, owner=owner, n_owners=n_users) / divisor[:, None]).unbind(
+            1
+        ),
     ]
     for name in vocabulary.numeric:
         present = ~torch.isnan(batch.numbers[name])
@@ -153,7 +163,8 @@ def activity_features(
         size = vocabulary.size(name)
         if name == "event":
             last = min(size, FIRST + MAX_TYPE_COUNTS)
-            columns += [total(batch.codes[name] == code) for code in range(FIRST, last)]
+            counted = counts_by_owner(batch.codes[name], size, owner=owner, n_owners=n_users)
+            columns += counted[:, FIRST:last].unbind(1)
         else:
             who, _, count = distinct_values(batch, name, size)
             columns.append(sum_by_owner(torch.ones_like(count), who, n_users))

@@ -24,8 +24,9 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, keep: Tensor, new: Tensor) -> Tensor:  # noqa: ANN401 - torch's signature
         states = torch.empty_like(new)
         state = torch.zeros_like(new[0])
-        for step in range(len(new)):
-            state = torch.addcmul(new[step], keep[step], state, out=states[step])
+        # Cut into steps at once: half of the time of a short batch is indexing otherwise.
+        for fresh, kept, place in zip(new.unbind(), keep.unbind(), states.unbind(), strict=True):
+            state = torch.addcmul(fresh, kept, state, out=place)
         ctx.save_for_backward(keep, states)
         return states
 

@@ -7,6 +7,7 @@ computes from a batch is not known here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,13 @@ class EventBatch:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @property
+    @cached_property
     def owner(self) -> Tensor:
         """int64 [E]: the row in the batch that each event belongs to."""
         rows = torch.arange(len(self.lengths), device=self.lengths.device)
         return torch.repeat_interleave(rows, self.lengths)
 
-    @property
+    @cached_property
     def starts(self) -> Tensor:
         """int64 [B]: position of each user's first event."""
         return torch.cumsum(self.lengths, 0) - self.lengths
@@ -70,7 +71,9 @@ class EventBatch:
         )
 
     def tail(self, n_events: int) -> "EventBatch":
-        """Keep the last `n_events` events of each user."""
+        """Keep the last `n_events` events of each user; itself where nobody has more."""
+        if len(self.times) <= n_events or not (self.lengths > n_events).any():
+            return self
         lengths = self.lengths.clamp(max=n_events)
         return self.take(ragged_range(self.starts + self.lengths - lengths, lengths), lengths)
 

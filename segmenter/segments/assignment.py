@@ -41,11 +41,15 @@ class Assignment:
         less where the user is farther out than the segment's users are.
     second_segment_id
         int32 [n], the runner-up; `NO_SEGMENT` where the model has a single segment.
+    novelty
+        float32 [n], distance from the segment's prototype over the novelty limit: above 1 the
+        user is farther out than 95 % of the segment's users.
     """
 
     segment_id: np.ndarray
     strength: np.ndarray
     second_segment_id: np.ndarray
+    novelty: np.ndarray
 
 
 class PrototypeAssigner:
@@ -164,25 +168,23 @@ class PrototypeAssigner:
             message = "users must have finite coordinates; found NaN or an infinity"
             raise ValueError(message)
 
-    def _assign_block(self, space: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Segment ids, strengths and second segment ids of users who are placed at once."""
+    def _assign_block(self, space: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The parts of an `Assignment` of users who are placed at once."""
         squares = squared_distances(space, self.prototypes)
         rows, first = np.arange(len(space)), squares.argmin(axis=1)
         least = squares[rows, first]
-        strength = self._membership(squares, least) * self._familiarity(first, np.sqrt(least))
-        second = self._runners_up(squares, first)
-        return self.segment_ids[first], strength.astype(np.float32), second
+        distance, limit = np.sqrt(least), self.novelty_limits[first]
+        # 1 within the segment's novelty limit, falling as limit / distance beyond it.
+        familiarity = limit / np.maximum(distance, limit)
+        strength = (self._membership(squares, least) * familiarity).astype(np.float32)
+        novelty = np.minimum(distance / limit, np.finfo(np.float32).max).astype(np.float32)
+        return self.segment_ids[first], strength, self._runners_up(squares, first), novelty
 
     def _membership(self, squares: np.ndarray, least: np.ndarray) -> np.ndarray:
         """Share of the nearest segment in the fuzzy membership, float64 [n] in (0, 1]."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(squares > 0, least[:, None] / squares, 1.0)
         return 1 / np.power(ratio, SHARPNESS).sum(axis=1)
-
-    def _familiarity(self, first: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        """1 within the segment's novelty limit, falling as limit / distance beyond it."""
-        limit = self.novelty_limits[first]
-        return limit / np.maximum(distance, limit)
 
     def _runners_up(self, squares: np.ndarray, first: np.ndarray) -> np.ndarray:
         """The next nearest segment, int32 [n]."""

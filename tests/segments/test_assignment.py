@@ -86,6 +86,8 @@ def test_segments_and_strengths_are_those_of_fuzzy_c_means(
         familiarity = min(1.0, assigner.novelty_limits[first] / max(distances[first], 1e-300))
         strength = fuzzy_membership(distances)[first] * familiarity
         assert assignment.strength[row] == pytest.approx(strength, rel=1e-5)
+        novelty = distances[first] / assigner.novelty_limits[first]
+        assert assignment.novelty[row] == pytest.approx(novelty, rel=1e-5, abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,7 +97,9 @@ def test_an_assignment_is_a_segment_a_strength_and_another_segment(
 ) -> None:
     users = np.float32(distance) * users_near(assigner, n_users=30, seed=seed)
     assignment = assigner.assign(users)
-    assert [part.dtype for part in astuple(assignment)] == [np.int32, np.float32, np.int32]
+    kinds = [np.int32, np.float32, np.int32, np.float32]
+    assert [part.dtype for part in astuple(assignment)] == kinds
+    assert (np.isfinite(assignment.novelty) & (assignment.novelty >= 0)).all()
     assert np.isin(assignment.segment_id, assigner.segment_ids).all()
     assert ((assignment.strength > 0) & (assignment.strength <= 1)).all()
     assert (assignment.second_segment_id != assignment.segment_id).all()
@@ -126,7 +130,7 @@ def test_a_batch_longer_than_one_block_is_assigned_row_by_row() -> None:
 
 def test_nobody_asked_is_nobody_assigned() -> None:
     assignment = random_assigner(2, 4, 3).assign(np.empty((0, 3), np.float32))
-    assert [len(part) for part in astuple(assignment)] == [0, 0, 0]
+    assert [len(part) for part in astuple(assignment)] == [0, 0, 0, 0]
 
 
 @settings(max_examples=60, deadline=None)

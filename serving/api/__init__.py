@@ -1,0 +1,1 @@
+"""The online service: one user's events in, a segment out, while the page loads."""

@@ -1,0 +1,84 @@
+"""The commands of the online service."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segmenter.command_options import MLRUNS, AsJson, Mlruns
+from segmenter.terminal import Terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("serve")(serve)
+    app.command("api-key")(api_key)
+
+
+def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="MODEL@ALIAS, which is followed; or MODEL/VERSION or a bundle folder; "
+            "left out, the champion of the only registered model.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port; 0 takes a free one.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="File of API keys; see `segmenter api-key`.")
+    ] = None,
+    insecure: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--insecure", help="Let everybody ask, from everywhere.")
+    ] = False,
+    poll_s: Annotated[
+        float, typer.Option("--poll", min=0.1, help="Seconds between looks at the alias.")
+    ] = 5.0,
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Answer over HTTP: one user's events in, a segment out.
+
+    Ends on SIGTERM or Ctrl-C after the requests in work. With --json the address is printed as
+    one JSON object as soon as it answers.
+    """
+    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415 - --help must not wait for torch
+    from serving.api import server  # noqa: PLC0415
+    from serving.api.keys import read_keys  # noqa: PLC0415
+
+    server.check_exposure(host, has_keys=keys is not None, insecure=insecure)
+    known = () if keys is None else read_keys(keys)
+    settings = server.ServerSettings(MlflowHome(mlruns), model, keys=known, poll_s=poll_s)
+    with server.listen(host, port) as sock:
+        built = server.build_server(settings)
+        terminal = Terminal(as_json=as_json)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{sock.getsockname()[1]}"
+        said = f"Answering on {url} (described by {url}/openapi.json)"
+        terminal.people.print(said, markup=False, soft_wrap=True)
+        terminal.finish({"url": url})
+        sys.stdout.flush()
+        server.run(built, sock)
+
+
+def api_key(  # noqa: PLR0917 - as above
+    keys: Annotated[Path, typer.Option("--keys", help="File of API keys; made if missing.")],
+    name: Annotated[str, typer.Option("--name", help="Who gets the key.")],
+    scope: Annotated[
+        list[str], typer.Option("--scope", help="assign, embed, read or metrics; repeatable.")
+    ],
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0.001, help="Most requests a second.")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Make an API key; the file keeps only its digest. A running server reads it at its start."""
+    from serving.api.keys import add_key  # noqa: PLC0415 - --help must not wait for pydantic
+
+    secret = add_key(keys, name, scopes=scope, requests_per_s=rate)
+    terminal = Terminal(as_json=as_json)
+    terminal.people.print(secret, markup=False, soft_wrap=True)
+    terminal.say("This is shown once. Send it as Authorization: Bearer KEY.")
+    terminal.finish({"name": name, "key": secret})
