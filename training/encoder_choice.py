@@ -18,7 +18,7 @@ from torch import Tensor
 
 from segmenter.audience_model import BATCH_EVENTS, BATCH_USERS
 from segmenter.autoencoder.model import SequenceAutoencoder
-from segmenter.events.batches import EventBatch, SequenceReader, history_ends
+from segmenter.events.batches import EventBatch, SequenceReader, users_until
 from segmenter.files import read_json, write_json
 from training.config import TrainConfig
 from training.inner_slice import inner_slice, sampled_rows
@@ -81,7 +81,7 @@ def forced_choice(prepared: Prepared, config: TrainConfig, *, as_of: int) -> Enc
     """
     if config.encoder is not None:
         return EncoderChoice(config.encoder, "the settings ask for it")
-    n_users = len(_users_until(prepared.reader, as_of))
+    n_users = len(users_until(prepared.reader.store, as_of))
     if n_users < MIN_USERS:
         reason = f"{n_users:,} users are fewer than the {MIN_USERS:,} that a sequence model needs"
         return EncoderChoice(PROFILE, reason)
@@ -117,7 +117,7 @@ def compared_choice(prepared: Prepared, config: TrainConfig, *, as_of: int) -> E
         End of the training period in microseconds; the slice ends there.
     """
     reader, cut, seed = prepared.reader, int(prepared.histories.cuts.max()), config.seed
-    users = _users_until(reader, cut)
+    users = users_until(reader.store, cut)
     users = users[sampled_rows(len(users), seed=seed)]
     model = prepared.model.eval()
 
@@ -163,7 +163,7 @@ def read_profile_only(prepared: Prepared, config: TrainConfig, *, as_of: int) ->
         End of the training period in microseconds.
     """
     model, reader = prepared.model.eval(), prepared.reader
-    users = _users_until(reader, as_of)
+    users = users_until(reader.store, as_of)
     users = users[sampled_rows(len(users), seed=config.seed)]
     profiles = _read_users(reader, users, as_of=as_of, what=model.profile)
     directions = _directions(profiles, model.config.forecast_dimensions)
@@ -181,13 +181,6 @@ def _directions(profiles: np.ndarray, n_components: int) -> np.ndarray:
     rank = min(n_components, *profiles.shape)
     directions[:rank] = PCA(rank, svd_solver="full").fit(profiles).components_
     return directions
-
-
-def _users_until(reader: SequenceReader, as_of: int) -> np.ndarray:
-    """Rows of the users with an event at or before a time."""
-    store = reader.store
-    ends = history_ends(store, np.arange(store.n_users), as_of)
-    return np.flatnonzero(ends > np.asarray(store.offsets[:-1]))
 
 
 def _read_users(

@@ -8,7 +8,7 @@ from segmenter.audience_model import AudienceModel, embed_users
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.clock import iso
 from segmenter.errors import FitError
-from segmenter.events.batches import history_ends
+from segmenter.events.batches import users_until
 from segmenter.events.store import EventStore
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validate import ValiditySettings, validate
@@ -118,8 +118,8 @@ def judge_model(
             f"what comes after {iso(cut)}; pass a later --cut, or a model trained before it"
         )
         raise FitError(message)
-    as_of, everybody = cut - 1, np.arange(store.n_users)
-    users = np.flatnonzero(history_ends(store, everybody, as_of) > np.asarray(store.offsets[:-1]))
+    as_of = cut - 1
+    users = users_until(store, as_of)
     if len(users) == 0:
         message = f"no event of {store.path} lies before {iso(cut)}; pass a later --cut"
         raise FitError(message)

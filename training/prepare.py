@@ -14,7 +14,7 @@ from segmenter.autoencoder.likelihoods import NumberClasses, fit_number_classes
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.autoencoder.profile_fit import fit_profile
 from segmenter.autoencoder.profile_growth import grow_profile
-from segmenter.events.batches import EventBatch, SequenceReader
+from segmenter.events.batches import EventBatch, SequenceReader, users_until
 from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import fit_vocabulary, grow_vocabulary, known_counts
 from training.config import TrainConfig
@@ -146,9 +146,7 @@ def _grown(
 
 def _profile_users(reader: SequenceReader, config: TrainConfig, *, as_of: int) -> np.ndarray:
     """Users with an event in the training period, at most `MAX_PROFILE_USERS`, in store order."""
-    everybody = np.arange(reader.store.n_users)
-    seen = reader.ends(everybody, as_of) > np.asarray(reader.store.offsets[:-1])
-    users = np.flatnonzero(seen)
+    users = users_until(reader.store, as_of)
     if len(users) <= MAX_PROFILE_USERS:
         return users
     generator = np.random.default_rng(config.seed)

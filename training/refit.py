@@ -4,7 +4,6 @@ The embeddings are compared as they are, without any alignment: what reads an em
 neighbours, a centroid that was saved) reads it without one, too.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ import numpy as np
 
 from segmenter.audience_model import AudienceModel, embed_users
 from segmenter.autoencoder.model import SequenceAutoencoder
-from segmenter.events.batches import history_ends
+from segmenter.events.batches import history_ends, users_until
 from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import MISSING, OTHER, Vocabulary, known_counts
-from segmenter.files import write_json
+from segmenter.files import read_json, write_json
 from training.refit_report import EmbeddingDrift, FieldDrift, Refit, SegmentFlow
 from training.warm_start import WarmStart
 
@@ -48,8 +47,8 @@ def embedding_drift(
     EmbeddingDrift or None
         None where no user of the store has an event until the parent's as-of time.
     """
-    as_of, everybody = parent.trained_as_of, np.arange(store.n_users)
-    users = np.flatnonzero(history_ends(store, everybody, as_of) > np.asarray(store.offsets[:-1]))
+    as_of = parent.trained_as_of
+    users = users_until(store, as_of)
     if len(users) == 0:
         return None
     if len(users) > MAX_USERS:
@@ -174,4 +173,4 @@ def read_time(path: Path) -> dict[str, float]:
     """Seconds ``wall_s`` and ``cpu_s`` that `counted_time` wrote; zeros before."""
     if not path.exists():
         return {"wall_s": 0.0, "cpu_s": 0.0}
-    return {name: float(value) for name, value in json.loads(path.read_text("utf-8")).items()}
+    return {name: float(value) for name, value in read_json(path).items()}

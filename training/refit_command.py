@@ -1,12 +1,11 @@
 """``segmenter refit``: a registered model goes on with newer events, its segments with it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
-from training.train_command import DryRun, Store, train
+from training.train_command import Attributes, DryRun, Store, Until, train
 
 
 def register(app: typer.Typer) -> None:
@@ -20,14 +19,8 @@ def refit(  # noqa: PLR0917 - a command's options are its parameters
         str,
         typer.Option("--from", help="Go on from MODEL@ALIAS, MODEL/VERSION or a bundle folder."),
     ],
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help="Learn from events before this time; judge on the rest."),
-    ] = None,
-    attributes: Annotated[
-        Path | None,
-        typer.Option("--attributes", help="Table of users (CSV, Parquet) for demographic rules."),
-    ] = None,
+    until: Until = None,
+    attributes: Attributes = None,
     dry_run: DryRun = False,  # noqa: FBT002 - a flag
     mlruns: Mlruns = MLRUNS,
     as_json: AsJson = False,  # noqa: FBT002 - a flag

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from training.train import TrainOutcome
 
 Store = Annotated[Path, typer.Option("--store", help="Folder of the event store.")]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", help="Learn from events before this time; judge on the rest."),
+]
+Attributes = Annotated[
+    Path | None,
+    typer.Option("--attributes", help="Table of users (CSV, Parquet) for demographic rules."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, change nothing.")]
 
 
@@ -43,14 +51,8 @@ def train(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     max_segments: Annotated[
         int | None, typer.Option("--max-segments", help="Most segments to choose.")
     ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help="Learn from events before this time; judge on the rest."),
-    ] = None,
-    attributes: Annotated[
-        Path | None,
-        typer.Option("--attributes", help="Table of users (CSV, Parquet) for demographic rules."),
-    ] = None,
+    until: Until = None,
+    attributes: Attributes = None,
     dry_run: DryRun = False,  # noqa: FBT002 - a flag
     mlruns: Mlruns = MLRUNS,
     as_json: AsJson = False,  # noqa: FBT002 - a flag

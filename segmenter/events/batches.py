@@ -131,6 +131,12 @@ def history_ends(store: EventStore, users: np.ndarray, as_of: np.ndarray | int) 
     return low
 
 
+def users_until(store: EventStore, as_of: int) -> np.ndarray:
+    """Rows of the users with an event at or before `as_of` (microseconds), int64 ascending."""
+    ends = history_ends(store, np.arange(store.n_users), as_of)
+    return np.flatnonzero(ends > np.asarray(store.offsets[:-1]))
+
+
 class SequenceReader:
     """Reads histories from a store in a model's codes.
 

@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from segmenter.audience_model import embed_users
-from segmenter.events.batches import history_ends
+from segmenter.events.batches import users_until
 from segmenter.segments.density import DensitySettings, find_leaves
 from segmenter.segments.distances import nearest
 from segmenter.segments.projection import fit_projection
@@ -90,8 +90,7 @@ def judged(log: RealLog, variant: Variant, seed: int) -> dict[str, Any]:
     """Train and judge one variant with one seed."""
     config = TrainConfig(seed=seed, model=variant.model)
     as_of = log.store.newest if log.until is None else log.until - 1
-    ends = history_ends(log.store, np.arange(log.store.n_users), as_of)
-    users = np.flatnonzero(ends > np.asarray(log.store.offsets[:-1]))
+    users = users_until(log.store, as_of)
     with torch.random.fork_rng(), leave_a_core():
         seed_generators(seed)
         prepared = prepare(log.store, config, as_of=as_of)

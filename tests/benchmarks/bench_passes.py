@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from segmenter.audience_model import embed_users
-from segmenter.events.batches import history_ends
+from segmenter.events.batches import users_until
 from segmenter.events.samples import complete_journey
 from segmenter.validity.lift import resampled_users
 from segmenter.validity.outcomes import future_outcomes
@@ -84,8 +84,7 @@ def trained(log: RealLog, passes: tuple[int, int], seed: int) -> dict[str, Any]:
         seed=seed, encoder="hybrid", forecast_epochs=forecast_epochs, taste_epochs=taste_epochs
     )
     cut = log.until or log.store.newest + 1
-    ends = history_ends(log.store, np.arange(log.store.n_users), cut - 1)
-    users = np.flatnonzero(ends > np.asarray(log.store.offsets[:-1]))
+    users = users_until(log.store, cut - 1)
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         network = fit_network(log.store, config, as_of=cut - 1, folder=Path(folder)).model

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from segmenter.audience_model import AudienceModel, embed_users
 from segmenter.autoencoder.model import SequenceAutoencoder
-from segmenter.events.batches import SequenceReader
+from segmenter.events.batches import SequenceReader, users_until
 from segmenter.events.store import EventStore
 from training import fit
 from training.config import TrainConfig
@@ -155,8 +155,7 @@ def find_segments(
     opened = EventStore.open(store)
     reader, end = SequenceReader(opened, network.vocabulary), opened.newest
     cut = int(plan_histories(opened, reader, config, as_of=end).cuts.max())
-    everybody = np.arange(opened.n_users)
-    known = everybody[reader.ends(everybody, cut) > np.asarray(opened.offsets[:-1])]
+    everybody, known = np.arange(opened.n_users), users_until(opened, cut)
     sample = known[sampled_rows(len(known), seed=config.seed)]
     earlier = inner_slice(
         opened,
