@@ -24,8 +24,8 @@ from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
 
-BATCH_EVENTS = 25_000
-BATCH_USERS = 2048
+BATCH_EVENTS = 16_000
+BATCH_USERS = 1024
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from segmenter.terminal import ProgressCallback
 from serving.shards import ASSIGNMENTS, EMBEDDINGS, ShardFolder, ShardRecord
 
 FORMAT_VERSION = 1
-SHARD_USERS = 50_000
+SHARD_USERS = 20_000
 
 
 @dataclass(frozen=True)
