@@ -290,8 +290,8 @@ def test_memory_grows_with_the_shard_and_not_with_the_store(run, tmp_path):
         tracemalloc.stop()
         return most
 
-    peak(quarter, 500)  # what is imported and compiled once counts for neither
-    of_quarter, of_whole = peak(quarter, 499), peak(store, 500)
+    peak(quarter, 250)  # what is imported and compiled once counts for neither
+    of_quarter, of_whole = peak(quarter, 249), peak(store, 250)
     assert of_whole < 1.2 * of_quarter
     assert peak(store, 4000) > 1.5 * of_whole, "everything at once must be told from shards"
 
