@@ -23,7 +23,7 @@ from tests.benchmarks.logs import write_personas
 from tests.benchmarks.measure import Cost, cost_of
 from tests.benchmarks.tables import deliver
 
-N_USERS, N_DAYS = 1_200, 30
+N_USERS, N_DAYS = 300, 30
 TIMES = (1, 4, 16)
 PLACES = """
 folder = Path(sys.argv[1])
