@@ -10,6 +10,7 @@ from rich.text import Text
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving import online_commands, space_commands
+from serving.exports import ledger_commands
 from serving.exports.command import export
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     space_commands.register(app)
     app.command("export")(export)
+    ledger_commands.register(app)
     online_commands.register(app)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, select_autoescape
 
-from serving.exports.waterfall import REFUSED, STAGES, Waterfall
+from serving.exports.waterfall import STAGES, Waterfall
 
 WIDTH, ROW, LABEL, GAP = 900, 26, 330, 12
 BARS = 420
@@ -65,7 +65,7 @@ def waterfall_page(as_of: str, model: str, waterfalls: Sequence[Waterfall]) -> s
 
 
 def _view(one: Waterfall) -> dict[str, object]:
-    css = "refused" if one.verdict == REFUSED else "warned" if one.why else "written"
+    css = "refused" if one.is_refused else "warned" if one.why else "written"
     rows = _rows(one)
     return {
         "title": f"{one.destination}: segment {one.segment_id}, {one.segment_name}",
