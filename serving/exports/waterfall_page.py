@@ -1,8 +1,9 @@
 """The waterfall as one self-contained page: bars, figures and reasons, no script, no network."""
 
 from collections.abc import Sequence
+from functools import cache
 
-from jinja2 import Environment, select_autoescape
+from jinja2 import Environment, Template, select_autoescape
 
 from serving.exports.waterfall import STAGES, Waterfall
 
@@ -53,8 +54,7 @@ def waterfall_page(as_of: str, model: str, waterfalls: Sequence[Waterfall]) -> s
     waterfalls
         In the order in which they are shown.
     """
-    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    return environment.from_string(TEMPLATE).render(
+    return _template().render(
         as_of=as_of,
         model=model,
         audiences=[_view(one) for one in waterfalls],
@@ -62,6 +62,12 @@ def waterfall_page(as_of: str, model: str, waterfalls: Sequence[Waterfall]) -> s
         label=LABEL,
         bars=BARS,
     )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
+    return environment.from_string(TEMPLATE)
 
 
 def _view(one: Waterfall) -> dict[str, object]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from serving.exports import export as module, gates
+from serving.exports import audiences, export as module, gates
 from serving.exports.destinations import DESTINATIONS, criteo
 from serving.exports.export import ExportReport, export
 from serving.exports.forget import forget
@@ -17,9 +18,7 @@ from serving.exports.json_layout import JsonLayout
 from serving.exports.ledger.ledger import Ledger, open_ledger
 from tests.serving.exports.world import Platform, User, World
 
-N_SEQUENCES, N_STEPS = 100, 7
-NAMES = ("criteo", "spotify")
-"""One list that takes a difference, and one that can only be replaced."""
+N_SEQUENCES, N_STEPS = 100, 4
 
 
 class KilledError(BaseException):
@@ -33,6 +32,7 @@ def _small(monkeypatch):
     small = replace(DESTINATIONS["criteo"], layout=JsonLayout(*kinds))
     monkeypatch.setitem(DESTINATIONS, "criteo", small)
     monkeypatch.setattr(gates, "HARD_FLOOR", 1)
+    monkeypatch.setattr(audiences.gc, "collect", lambda: 0)  # a third of the time of a small one
 
 
 @dataclass
@@ -40,11 +40,10 @@ class Reference:
     """What should be so, found one user at a time."""
 
     world: World
+    names: tuple[str, ...]
     gone_users: set[str] = field(default_factory=set)
     gone_emails: set[str] = field(default_factory=set)
-    rows: dict[str, dict[str, set[str]]] = field(
-        default_factory=lambda: {name: {} for name in NAMES}
-    )
+    rows: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
     def audience(self) -> dict[str, set[str]]:
         """Addresses that should be on every list, with their users."""
@@ -57,15 +56,15 @@ class Reference:
 
     def written(self) -> None:
         """The ledger knows of a delivery to every list."""
-        for rows in self.rows.values():
-            rows.update(self.audience())
+        for name in self.names:
+            self.rows.setdefault(name, {}).update(self.audience())
 
     def delivered(self, name: str) -> None:
         """A list is what it should be."""
         self.rows[name] = self.audience()
 
     def forget(self, user: str) -> set[str]:
-        """Addresses that go with a user."""
+        """Addresses that go with a user; who shares one of them is the same person."""
         own = self.world.users[user].email
         known = {
             email
@@ -73,7 +72,8 @@ class Reference:
             for email, users in rows.items()
             if user in users or email == own
         }
-        self.gone_users.add(user)
+        same = [rows.get(email, set()) for rows in self.rows.values() for email in known]
+        self.gone_users |= {user}.union(*same)
         self.gone_emails |= known | {own}
         for rows in self.rows.values():
             for email in known:
@@ -99,14 +99,15 @@ def killed(at: str) -> Iterator[None]:
 
 
 class History:
-    """One random sequence of events."""
+    """One random sequence of events; a third of them also with a list that takes no difference."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.pick = random.Random(seed)  # noqa: S311 - a history
         users = {f"u{number}": User(f"u{number}@x.example") for number in range(9)}
         self.world = World(folder, users)
-        self.reference = Reference(self.world)
-        self.platforms = {name: Platform() for name in NAMES}
+        self.names = ("criteo",) if seed % 3 else ("criteo", "spotify")
+        self.reference = Reference(self.world, self.names)
+        self.platforms = {name: Platform() for name in self.names}
         self.out, self.ledger = folder / "out", folder / "ledger.db"
         self.n_emails, self.clean = 0, False
 
@@ -149,7 +150,7 @@ class History:
     def export(self, *, delta: bool) -> ExportReport:
         """Write everything as things stand."""
         with open_ledger(self.ledger, salt=b"0" * 16) as ledger:
-            return export(self.world.job(ledger, *NAMES, delta=delta), self.out)
+            return export(self.world.job(ledger, *self.names, delta=delta), self.out)
 
     def upload(self, report: ExportReport, *, delta: bool, whole: bool) -> None:
         """The platforms take all requests, or some of them; the ledger may be told so."""
@@ -173,7 +174,7 @@ class History:
                     ledger.delivered(number)
                 elif self.pick.random() < 0.5:
                     ledger.failed(number)
-        for name in NAMES if whole else ():
+        for name in self.names if whole else ():
             self.reference.delivered(name)
 
     def nothing_is_sent_twice(self, report: ExportReport, expected: set[str]) -> None:
@@ -205,10 +206,18 @@ class History:
         self.clean = False
 
 
+@pytest.fixture
+def memory(tmp_path):
+    """A folder in memory where there is one: most of a small export is waiting for a disk."""
+    shared = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
+    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("part", range(4))
-def test_nobody_is_lost_or_doubled_in_random_histories(tmp_path, part):
+def test_nobody_is_lost_or_doubled_in_random_histories(memory, part):
     for seed in range(part * N_SEQUENCES // 4, (part + 1) * N_SEQUENCES // 4):
-        history = History(tmp_path / str(seed), seed)
+        history = History(memory / str(seed), seed)
         for _ in range(N_STEPS):
             history.step()
         report = history.export(delta=True)
