@@ -86,9 +86,9 @@ def write_audience(
     is_refused = verdict.word == REFUSED
     if is_refused or (job.delta and changes is not None and not changes.any):
         added = writer.take_away()
-    removed = (
-        writer.write(changes.removals(refused=is_refused), REMOVE) if changes is not None else []
-    )
+    if is_refused and changes is not None:
+        changes.refuse()
+    removed = writer.write(changes.removals(), REMOVE) if changes is not None else []
     files = writer.named([*removed, *added])
     if not files:
         writer.take_away(for_good=True)
@@ -106,7 +106,7 @@ def write_audience(
         replace(waterfall, change=change, delivery=_newest(job, audience)),
         files,
         draft,
-        changes.parts(refused=is_refused),
+        changes.parts(),
     )
 
 

@@ -156,7 +156,8 @@ def gather(aside: tuple[Spill, Spill], audiences: list[Audience], rules: Rules) 
         _pass(joined, audiences, rules)
         # The telephone library leaves cycles through the frames of its callers, which would keep
         # the tables of every part alive.
-        gc.collect()
+        if members.n_parts > 1:
+            gc.collect()
         done += len(some)
         yield done
 

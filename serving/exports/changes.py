@@ -71,6 +71,7 @@ class Changes:
         folder.mkdir(parents=True)
         self.n_added = self.n_removed = self.n_stuck = self.n_parts = 0
         self.any = self._any_gone = False
+        self._takes_off = plan.takes_off
 
     def additions(
         self, parts: Iterable[pl.DataFrame | None], n_parts: int
@@ -92,21 +93,29 @@ class Changes:
                 if len(chosen):
                     yield chosen
 
-    def removals(self, *, refused: bool) -> Iterator[pl.DataFrame]:
-        """People to be taken off, by what the ledger knows of them.
+    def refuse(self) -> None:
+        """Nobody of the audience is written after all: what is put aside is who leaves."""
+        self._takes_off = self.destination.can_remove and not self.plan.keeps
+        for number, rows in list(self._aside()):
+            before = self.ledger.members(self.target, (number, self.n_parts))
+            self._place(number).unlink()
+            if before is not None:
+                gone = rows.filter(GONE).select(HASH, ID, GONE)
+                marked = before.join(gone, on=[HASH, ID], how="left", maintain_order="left")
+                off = pl.col(GONE).fill_null(value=False)
+                marked.with_columns(
+                    off.alias(GONE),
+                    (pl.col(SURE) & ~off).alias(SURE),
+                    pl.when(off).then(pl.lit(value=False)).alias(WANTED),
+                ).write_ipc(self._place(number))
 
-        Parameters
-        ----------
-        refused
-            Whether the audience may not be written: then nobody of it counts as on the list.
-        """
-        takes_off = self.plan.takes_off or (
-            refused and self.destination.can_remove and not self.plan.keeps
-        )
-        if not (takes_off and self._any_gone):
+    def removals(self) -> Iterator[pl.DataFrame]:
+        """People to be taken off, by what the ledger knows of them."""
+        if not (self._takes_off and self._any_gone):
             return
         gone = (rows.filter(GONE) for _, rows in self._aside())
-        held = held_by(self.destination, gone, self._stay(refused=refused))
+        stay = (rows.filter(~pl.col(GONE)) for _, rows in self._aside())
+        held = held_by(self.destination, gone, stay)
         for _, rows in self._aside():
             leavers = rows.filter(GONE)
             if len(leavers):
@@ -117,12 +126,12 @@ class Changes:
                 if len(frame):
                     yield frame
 
-    def parts(self, *, refused: bool) -> Iterator[tuple[int, int, bytes]]:
+    def parts(self) -> Iterator[tuple[int, int, bytes]]:
         """Rows for the ledger once the delivery is written."""
         for number, rows in self._aside():
-            kept = self._unwritten(number, rows) if refused else self._with_stuck(rows)
-            if len(kept):
-                yield number, self.n_parts, packed(kept.drop(GONE).sort(HASH))
+            if len(rows):
+                kept = self._with_stuck(rows).drop(GONE).sort(HASH)
+                yield number, self.n_parts, packed(kept)
 
     def _rows(self, current: pl.DataFrame) -> pl.DataFrame:
         """Rows of people as the ledger keeps them."""
@@ -183,29 +192,10 @@ class Changes:
 
     def _with_stuck(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows in which those who cannot be taken off stay as they are."""
-        if not (self.plan.takes_off and self._any_gone):
+        if not (self._takes_off and self._any_gone):
             return rows
         stuck = rows[GONE] & ~findable_in(rows, self.destination)
         return rows.with_columns(pl.when(~stuck).then(WANTED).alias(WANTED))
-
-    def _unwritten(self, number: int, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows after nothing but removals was written."""
-        before = self.ledger.members(self.target, (number, self.n_parts))
-        if before is None:
-            return _empty().with_columns(_gone=pl.lit(False))  # noqa: FBT003 - a value
-        gone = rows.filter(GONE).filter(findable_in(rows.filter(GONE), self.destination))
-        marked = before.join(gone.select(HASH, ID, GONE), on=[HASH, ID], how="left")
-        off = pl.col(GONE).fill_null(value=False)
-        return marked.with_columns(
-            (pl.col(SURE) & ~off).alias(SURE),
-            pl.when(off).then(False).alias(WANTED),  # noqa: FBT003 - a value
-        )
-
-    def _stay(self, *, refused: bool) -> Iterator[pl.DataFrame]:
-        """Rows of people who are on the list afterwards."""
-        for number, rows in self._aside():
-            after = self._unwritten(number, rows) if refused else rows
-            yield after.filter(~pl.col(GONE).fill_null(value=False))
 
     def _aside(self) -> Iterator[tuple[int, pl.DataFrame]]:
         for number in range(self.n_parts):

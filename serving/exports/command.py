@@ -2,16 +2,13 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving.exports import command_options as o
-
-if TYPE_CHECKING:
-    from serving.exports.ledger.ledger import Ledger
 
 MAX_AGE_DAYS = 30
 
@@ -31,6 +28,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     ] = False,
     holdout: o.Holdout = None,
     ledger: o.LedgerFile = None,
+    deliver: o.Deliver = None,
     action: Annotated[
         str | None,
         typer.Option("--action", help="add, remove or replace; left out, what states a list."),
@@ -69,7 +67,9 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from segmenter.errors import ExportRefusedError  # noqa: PLC0415 - see score
     from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
     from serving.exports import options  # noqa: PLC0415
+    from serving.exports.deliver.sent import send_all  # noqa: PLC0415
     from serving.exports.export import Export, export as run  # noqa: PLC0415
+    from serving.exports.ledger.ledger import open_ledger  # noqa: PLC0415
     from serving.exports.scores import chosen_segments, open_scores  # noqa: PLC0415
     from serving.exports.shown import show  # noqa: PLC0415
 
@@ -87,7 +87,10 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         suppress=suppress or [],
     )
     with ExitStack() as stack:
-        book = _ledger(ledger or out.parent / o.LEDGER, stack, dry_run=dry_run)
+        place = ledger or out.parent / o.LEDGER
+        book = (
+            options.ledger_at(place, stack) if dry_run else stack.enter_context(open_ledger(place))
+        )
         job = Export(
             scores=opened,
             identities=identities,
@@ -104,19 +107,9 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         )
         with terminal.progress("Exporting users") as progress:
             report = run(job, None if dry_run else out, progress=progress)
-    show(report, terminal)
-    terminal.finish(report.to_json())
+        show(report, terminal)
+        sent = send_all(book, report.deliveries, deliver or [], terminal=terminal)
+    terminal.finish(report.to_json() | {"sent": sent})
     if all(one.is_refused for one in report.waterfalls):
         message = "no audience was written; the reasons stand above"
         raise ExportRefusedError(message)
-
-
-def _ledger(path: Path, stack: ExitStack, *, dry_run: bool) -> "Ledger":
-    """The ledger of an export; a dry run of a new one leaves none behind."""
-    import tempfile  # noqa: PLC0415
-
-    from serving.exports.ledger.ledger import open_ledger  # noqa: PLC0415
-
-    if dry_run and not path.exists():
-        path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / o.LEDGER
-    return stack.enter_context(open_ledger(path))

@@ -74,3 +74,11 @@ LedgerFile = Annotated[
     typer.Option("--ledger", help=f"Ledger of deliveries; left out, {LEDGER} beside --out."),
 ]
 KnownLedger = Annotated[Path, typer.Option("--ledger", help="Ledger of deliveries.")]
+Deliver = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deliver",
+        help="Post the payloads to DESTINATION=https://HOST; repeatable. The secret is "
+        "SEGMENTER_TOKEN_DESTINATION or SEGMENTER_TOKEN of the environment.",
+    ),
+]

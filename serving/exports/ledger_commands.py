@@ -1,4 +1,4 @@
-"""Commands around the ledger of exports: ``deliveries``, ``forget``, ``lift``, ``size``."""
+"""Commands around the ledger of exports: ``deliveries``, ``forget``, ``lift``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("deliveries")(deliveries)
     app.command("forget")(forget)
+    app.command("lift")(lift)
 
 
 def deliveries(  # noqa: PLR0917 - a command's options are its parameters
@@ -28,12 +29,15 @@ def deliveries(  # noqa: PLR0917 - a command's options are its parameters
     failed: Annotated[
         str | None, typer.Option("--failed", help="Numbers that have not arrived whole.")
     ] = None,
+    deliver: o.Deliver = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """List what was sent where, and say what has arrived: a delta starts from there.
 
     People of a delivery that failed, or of which nothing is said, are sent again by the next.
+    With --deliver all that wait for an address are posted, from where they were left off.
     """
+    from serving.exports.deliver.sent import send_all  # noqa: PLC0415
     from serving.exports.ledger.ledger import open_ledger  # noqa: PLC0415 - see score
 
     terminal = Terminal(as_json=as_json)
@@ -43,9 +47,11 @@ def deliveries(  # noqa: PLR0917 - a command's options are its parameters
             book.delivered(number)
         for number in _numbers(failed, "--failed"):
             book.failed(number)
+        waiting = [one.id for one in book.deliveries() if one.state in ("written", "failed")]
+        sent = send_all(book, waiting, deliver or [], terminal=terminal)
         known = book.deliveries()
     _list(known, terminal)
-    terminal.finish({"deliveries": [one.to_json() for one in known]})
+    terminal.finish({"deliveries": [one.to_json() for one in known], "sent": sent})
 
 
 def forget(  # noqa: PLR0917 - a command's options are its parameters
@@ -84,6 +90,37 @@ def forget(  # noqa: PLR0917 - a command's options are its parameters
         terminal.say("Nobody of the list stands on a list that was exported.")
     terminal.people.print(str(receipt), markup=False, soft_wrap=True)
     terminal.finish(plain)
+
+
+def lift(  # noqa: PLR0917 - a command's options are its parameters
+    outcomes: Annotated[
+        Path, typer.Option("--outcomes", help="Parquet or CSV: user_id and a later number.")
+    ],
+    ledger: o.KnownLedger = Path(o.LEDGER),
+    outcome: Annotated[
+        str | None, typer.Option("--outcome", help="Column of the number, where there are more.")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """What exporting has brought about: everybody drawn for it against the control group.
+
+    Whoever was drawn counts with the arm, whether sent or not, so that nothing is compared but
+    what the draw made different.
+    """
+    from serving.exports.ledger.ledger import open_ledger  # noqa: PLC0415
+    from serving.exports.lift import lifts  # noqa: PLC0415
+    from serving.exports.shown import lift_table  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    _must_exist(ledger)
+    with open_ledger(ledger) as book:
+        found = lifts(book, outcomes, outcome)
+    terminal.say(lift_table(found))
+    terminal.say(
+        "detectable: the least true effect that four of five such experiments would show; "
+        "power: the chance to show a tenth of the control group's mean."
+    )
+    terminal.finish({"lifts": [one.to_json() for one in found]})
 
 
 def _how(plain: dict[str, object]) -> str:

@@ -1,8 +1,10 @@
 """Options that the commands of exports share, read into rules, destinations and marks."""
 
 import datetime as dt
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from segmenter.errors import ConfigError
 from segmenter.mlflow_home import MlflowHome
@@ -12,7 +14,7 @@ from serving.exports.destination import Destination
 from serving.exports.destinations import destination_of
 from serving.exports.erased import erased_of
 from serving.exports.gates import HARD_FLOOR, model_reason, refuse, stale_reason
-from serving.exports.ledger.ledger import Ledger
+from serving.exports.ledger.ledger import Ledger, open_ledger
 from serving.exports.names import country_code
 from serving.exports.scores import Scores
 from serving.exports.suppression import read_suppression
@@ -169,3 +171,10 @@ def with_ledger(chosen: Rules, ledger: Ledger | None, share: float | None, *, ke
     valid = share if share is not None else float(known) if known is not None else None
     control = None if valid is None else ControlGroup(ledger.salt, valid, ledger.arms())
     return replace(chosen, control=control, erased=erased_of(ledger))
+
+
+def ledger_at(path: Path | None, stack: ExitStack) -> Ledger:
+    """The ledger at a path as long as a stack is open; an empty one that stays nowhere if none."""
+    if path is None or not path.exists():
+        path = Path(stack.enter_context(TemporaryDirectory(prefix="ledger-"))) / "ledger.db"
+    return stack.enter_context(open_ledger(path))

@@ -1,11 +1,17 @@
 """What a person reads of an export: waterfalls, what they change, and where the files are."""
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 from rich.text import Text
 
 from segmenter.terminal import Terminal
 from serving.exports.export import ExportReport
 from serving.exports.waterfall import STAGES, Change, Waterfall
+
+if TYPE_CHECKING:
+    from serving.exports.lift import Lift
+    from serving.exports.size import Size
 
 
 def show(report: ExportReport, terminal: Terminal) -> None:
@@ -65,3 +71,46 @@ def _told(change: Change | None) -> str:
         else ""
     )
     return f"people put on the list {change.added:,}, taken off {change.removed:,}{stuck}"
+
+
+def show_sizes(found: "list[Size]", terminal: Terminal) -> None:
+    """Print what audiences would be, with the interval where only a sample was looked at."""
+    for one in found:
+        told = one.waterfall
+        table = Table(
+            title=Text(f"{told.destination}: segment {told.segment_id}, {told.segment_name}"),
+            title_justify="left",
+        )
+        table.add_column("step")
+        for name in ("people", "at least", "at most"):
+            table.add_column(name, justify="right")
+        for stage, label in STAGES.items():
+            low, high = one.intervals[stage]
+            table.add_row(label, *(f"{n:,}" for n in (told.counts[stage], low, high)))
+        rate = " to ".join(f"{bound:.0%}" for bound in told.match_rate)
+        low, high = told.matched
+        table.add_row(f"may be found (assumed {rate})", "", f"{low:,}", f"{high:,}")
+        terminal.say(table)
+        members = told.counts["members"]
+        looked = f"{one.n_sampled:,} of {members:,} members were looked at"
+        terminal.say(Text(f"{told.verdict}{': ' + told.why if told.why else ''}; {looked}"))
+        for remedy in told.remedies:
+            terminal.say(Text(f"  or: {remedy}"))
+
+
+def lift_table(found: "list[Lift]") -> Table:
+    """Effects, a row for each segment."""
+    table = Table(title="Lift of the export", title_justify="left")
+    for name in (
+        *("segment", "sent", "control", "mean sent", "mean control", "effect", "95 % interval"),
+        *("in all", "p", "detectable", "power"),
+    ):
+        table.add_column(name, justify="right")
+    for one in found:
+        table.add_row(
+            *(str(one.segment), f"{one.n_treated:,}", f"{one.n_control:,}"),
+            *(f"{one.treated:.4g}", f"{one.control:.4g}", f"{one.effect:+.3g}"),
+            *(f"{one.low:+.3g} to {one.high:+.3g}", f"{one.total:+,.4g}", f"{one.p_value:.2g}"),
+            *(f"{one.detectable:.3g}", "" if one.power is None else f"{one.power:.0%}"),
+        )
+    return table

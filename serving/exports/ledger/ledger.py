@@ -157,7 +157,7 @@ class Ledger:
         LedgerError
             If it was never written, or a later one was.
         """
-        one = self._markable(number)
+        one = self.markable(number)
         if one.state == DELIVERED:
             return
         with self.transaction():
@@ -180,7 +180,7 @@ class Ledger:
         LedgerError
             If it has arrived, was never written, or a later one was.
         """
-        one = self._markable(number)
+        one = self.markable(number)
         if one.state == DELIVERED:
             message = f"delivery {number} has arrived; what it changed is not taken back"
             raise LedgerError(message)
@@ -260,7 +260,14 @@ class Ledger:
         )
         replace_parts(self.db, newest.target, parts)
 
-    def _markable(self, number: int) -> Delivery:
+    def markable(self, number: int) -> Delivery:
+        """A delivery whose files stand and that nothing has overtaken.
+
+        Raises
+        ------
+        LedgerError
+            If it is another.
+        """
         one = self.delivery(number)
         if one.state == SUPERSEDED:
             message = (

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from serving.exports import audiences, export as module, gates
+from serving.exports import export as module, gates
 from serving.exports.destinations import DESTINATIONS, criteo
 from serving.exports.export import ExportReport, export
 from serving.exports.forget import forget
@@ -32,7 +32,6 @@ def _small(monkeypatch):
     small = replace(DESTINATIONS["criteo"], layout=JsonLayout(*kinds))
     monkeypatch.setitem(DESTINATIONS, "criteo", small)
     monkeypatch.setattr(gates, "HARD_FLOOR", 1)
-    monkeypatch.setattr(audiences.gc, "collect", lambda: 0)  # a third of the time of a small one
 
 
 @dataclass
