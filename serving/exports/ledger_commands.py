@@ -135,7 +135,7 @@ def _list(known: "list[Delivery]", terminal: Terminal) -> None:
     from rich.table import Table  # noqa: PLC0415 - half a tenth of a second
 
     table = Table(title="Deliveries", title_justify="left")
-    for name in ("number", "destination", "segment", "kind", "state", "as of", "model"):
+    for name in ("number", "destination", "segment", "kind", "state", "as of"):
         table.add_column(name)
     for name in ("put on", "taken off"):
         table.add_column(name, justify="right")
@@ -143,7 +143,7 @@ def _list(known: "list[Delivery]", terminal: Terminal) -> None:
         plain = one.to_json()
         table.add_row(
             *(str(one.id), one.destination, f"{one.segment_id}, {one.segment_name}", one.kind),
-            *(one.state, str(plain["as_of"])[:10], one.model),
+            *(one.state, str(plain["as_of"])[:10]),
             *(f"{one.n_added:,}", f"{one.n_removed:,}"),
         )
     terminal.say(table)

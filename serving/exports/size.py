@@ -7,7 +7,9 @@ References
 Interval of a share: Wilson, "Probable inference, the law of succession, and statistical
 inference", Journal of the American Statistical Association 22, 1927. Of a sample in which each
 user stands with chance f, both users of one person stand with chance f squared, which is how
-people who are two users are counted.
+people who are two users are counted. Where some are more, the bounds of the number of different
+values are those of Charikar et al., "Towards estimation error guarantees for distinct values",
+PODS 2000.
 """
 
 import math
@@ -19,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from serving.exports.audiences import Audience, gather, put_aside
+from serving.exports.audiences import USERS, Audience, gather, put_aside
 from serving.exports.export import Export
 from serving.exports.gates import Verdict, judge, minimum_people, remedies
 from serving.exports.identities import IdentityTable
@@ -30,6 +32,9 @@ from serving.exports.waterfall import STAGES, WRITTEN, Waterfall
 SAMPLE = 20_000
 LEAST = 2_000
 """Members of the sample in all, and at least of each segment."""
+
+SEED = 1
+"""Of the hash that chooses the sample: the same users again for the same question."""
 
 Z = 1.96
 Interval = tuple[int, int]
@@ -57,6 +62,20 @@ class Size:
         """Plain form for scripts."""
         intervals = {stage: list(pair) for stage, pair in self.intervals.items()}
         return self.waterfall.to_json() | {"intervals": intervals, "sampled": self.n_sampled}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """People of a sample who are several of its users.
+
+    Attributes
+    ----------
+    n_several, n_crowded
+        People who are two users or more, and three or more.
+    """
+
+    n_several: int
+    n_crowded: int
 
 
 def sizes(job: Export, sample: int = SAMPLE) -> list[Size]:
@@ -89,10 +108,11 @@ def sizes(job: Export, sample: int = SAMPLE) -> list[Size]:
         ]
         for _ in gather((members, identities), audiences, job.rules):
             pass
-        for audience in audiences:
-            for _ in audience.people():
-                pass
-    judged = [_size(job, one, fractions[one.segment.id]) for one in audiences]
+        shared = [_shared(audience) for audience in audiences]
+    judged = [
+        _size(job, one, fractions[one.segment.id], shared=some)
+        for one, some in zip(audiences, shared, strict=True)
+    ]
     if all(verdict.word == WRITTEN for _, verdict in judged):
         return [one for one, _ in judged]
     near = neighbors(job.scores, list(fractions))
@@ -106,16 +126,27 @@ def sizes(job: Export, sample: int = SAMPLE) -> list[Size]:
 
 def _sampled(job: Export, fractions: dict[int, float]) -> Iterator[pl.DataFrame]:
     """Members by a hash of their id, each segment with its fraction."""
-    share = pl.col("user_id").hash(seed=1) / 2.0**64
+    share = pl.col("user_id").hash(seed=SEED) / 2.0**64
     bound = pl.col("segment_id").replace_strict(fractions, return_dtype=pl.Float64)
     for members in job.scores.members(list(fractions)):
         yield members.filter(share < bound)
 
 
-def _size(job: Export, audience: Audience, fraction: float) -> tuple[Size, Verdict]:
+def _shared(audience: Audience) -> Shared:
+    """People of a sample who are several users; the people are counted on the way."""
+    sizes_ = [
+        part[USERS].list.len().drop_nulls() for part in audience.people() if USERS in part.columns
+    ]
+    several = pl.concat(sizes_) if sizes_ else pl.Series(dtype=pl.UInt32)
+    return Shared(len(several), int((several > 2).sum()))
+
+
+def _size(
+    job: Export, audience: Audience, fraction: float, *, shared: Shared
+) -> tuple[Size, Verdict]:
     """What the tally of a sample says of everybody, and whether that many may leave."""
     one, segment, tally = audience.destination, audience.segment, audience.tally
-    intervals, counts = scaled(tally.counts, fraction, segment.n_users)
+    intervals, counts = scaled(tally.counts, fraction, segment.n_users, shared=shared)
     verdict = judge(segment, one, counts["not_held"], floor=job.floor)
     low, high = one.match_rate
     waterfall = Waterfall(
@@ -138,7 +169,7 @@ def _size(job: Export, audience: Audience, fraction: float) -> tuple[Size, Verdi
 
 
 def scaled(
-    counts: dict[str, int], fraction: float, n_members: int
+    counts: dict[str, int], fraction: float, n_members: int, *, shared: Shared
 ) -> tuple[dict[str, Interval], dict[str, int]]:
     """Intervals and estimates of all members from the counts of a sample.
 
@@ -150,6 +181,8 @@ def scaled(
         Chance of each member to stand in the sample; 1 gives the counts themselves.
     n_members
         All of them, which are known.
+    shared
+        People of the sample who are several users.
     """
     n_sampled = counts["members"]
     if fraction >= 1.0 or not n_sampled:
@@ -160,22 +193,34 @@ def scaled(
         intervals[stage] = (math.floor(pair[0] * n_members), math.ceil(pair[1] * n_members))
         estimates[stage] = round(counts[stage] / n_sampled * n_members)
     intervals["members"] = (n_members, n_members)
-    lost = counts["valid"] - counts["people"]
+    estimate, pair = _different(counts, fraction, intervals["valid"], shared=shared)
+    estimates["people"] = round(estimate)
+    intervals["people"] = (math.floor(pair[0]), math.ceil(pair[1]))
+    n_people = max(counts["people"], 1)
+    low, high = wilson(counts["not_held"], n_people, fraction)
+    estimates["not_held"] = round(counts["not_held"] / n_people * estimate)
+    intervals["not_held"] = (math.floor(low * pair[0]), math.ceil(high * pair[1]))
+    return intervals, estimates
+
+
+def _different(
+    counts: dict[str, int], fraction: float, valid: Interval, *, shared: Shared
+) -> tuple[float, tuple[float, float]]:
+    """People among users of whom each stands in the sample with a chance; with the interval."""
+    seen, lost = counts["people"], counts["valid"] - counts["people"]
+    all_valid = counts["valid"] / fraction
+    if shared.n_crowded:
+        # Nothing is said of how many users a person is: the bounds hold for any number.
+        estimate = (seen - shared.n_several) / math.sqrt(fraction) + shared.n_several
+        high = max(float(seen), valid[1] - lost)
+        return min(max(estimate, seen), high), (seen, high)
     # Bounds of a Poisson count, without its tables.
     fewest, most = max(0.0, lost - Z * math.sqrt(lost)), lost + Z**2 / 2 + Z * math.sqrt(lost + 1)
-    twice = [n / fraction**2 for n in (lost, fewest, most)]
-    least = counts["people"]
-    low, high = intervals["valid"]
-    estimates["people"] = max(least, round(estimates["valid"] - twice[0]))
-    intervals["people"] = (max(least, int(low - twice[2])), max(least, int(high - twice[1])))
-    free = counts["not_held"] / counts["people"] if counts["people"] else 0.0
-    estimates["not_held"] = round(free * estimates["people"])
-    below, above = wilson(counts["not_held"], max(counts["people"], 1), fraction)
-    intervals["not_held"] = (
-        math.floor(below * intervals["people"][0]),
-        math.ceil(above * intervals["people"][1]),
+    least, estimate, greatest = (
+        max(float(seen), total - n / fraction**2)
+        for total, n in ((valid[0], most), (all_valid, lost), (valid[1], fewest))
     )
-    return intervals, estimates
+    return estimate, (least, greatest)
 
 
 def wilson(n_hits: int, n: int, fraction: float) -> tuple[float, float]:
