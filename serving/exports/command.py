@@ -1,5 +1,6 @@
 """``segmenter export``: its options, and the order of its steps."""
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -109,6 +110,12 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             report = run(job, None if dry_run else out, progress=progress)
         show(report, terminal)
         sent = send_all(book, report.deliveries, deliver or [], terminal=terminal)
+        waiting = set(report.deliveries) - {one["delivery"] for one in sent}
+    if waiting:
+        listed = ",".join(map(str, sorted(waiting)))
+        terminal.next_commands(
+            f"segmenter deliveries --ledger {shlex.quote(str(place))} --delivered {listed}"
+        )
     terminal.finish(report.to_json() | {"sent": sent})
     if all(one.is_refused for one in report.waterfalls):
         message = "no audience was written; the reasons stand above"

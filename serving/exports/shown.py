@@ -7,7 +7,7 @@ from rich.text import Text
 
 from segmenter.terminal import Terminal
 from serving.exports.export import ExportReport
-from serving.exports.waterfall import STAGES, Change, Waterfall
+from serving.exports.waterfall import STAGES, Waterfall
 
 if TYPE_CHECKING:
     from serving.exports.lift import Lift
@@ -20,7 +20,7 @@ def show(report: ExportReport, terminal: Terminal) -> None:
         terminal.say(_table(one))
         style = {"refused": "bold red", "written": "green"}.get(one.verdict, "yellow")
         terminal.say(Text(f"{one.verdict}{': ' + one.why if one.why else ''}", style=style))
-        terminal.say(Text(_told(one.change)))
+        terminal.say(Text(one.change.told if one.change is not None else ""))
         for remedy in one.remedies:
             terminal.say(Text(f"  or: {remedy}"))
     if report.ignored:
@@ -60,19 +60,6 @@ def _table(one: Waterfall) -> Table:
     return table
 
 
-def _told(change: Change | None) -> str:
-    """What the files do to the list."""
-    if change is None:
-        return ""
-    stuck = (
-        f"; {change.stuck:,} cannot be taken off by a payload, since they were sent by names or "
-        "device ids alone: replace the list"
-        if change.stuck
-        else ""
-    )
-    return f"people put on the list {change.added:,}, taken off {change.removed:,}{stuck}"
-
-
 def show_sizes(found: "list[Size]", terminal: Terminal) -> None:
     """Print what audiences would be, with the interval where only a sample was looked at."""
     for one in found:
@@ -103,14 +90,14 @@ def lift_table(found: "list[Lift]") -> Table:
     table = Table(title="Lift of the export", title_justify="left")
     for name in (
         *("segment", "sent", "control", "mean sent", "mean control", "effect", "95 % interval"),
-        *("in all", "p", "detectable", "power"),
+        *("in all", "detectable", "power"),
     ):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap="interval" in name)
     for one in found:
         table.add_row(
             *(str(one.segment), f"{one.n_treated:,}", f"{one.n_control:,}"),
             *(f"{one.treated:.4g}", f"{one.control:.4g}", f"{one.effect:+.3g}"),
-            *(f"{one.low:+.3g} to {one.high:+.3g}", f"{one.total:+,.4g}", f"{one.p_value:.2g}"),
+            *(f"{one.low:+.3g} to {one.high:+.3g}", f"{one.total:+,.4g}"),
             *(f"{one.detectable:.3g}", "" if one.power is None else f"{one.power:.0%}"),
         )
     return table

@@ -11,7 +11,7 @@ STAGES = {
     "strong": "strength at or above the threshold",
     "consented": "with consent",
     "adult": "not a minor",
-    "not_suppressed": "on no suppression list",
+    "not_suppressed": "on no suppression or deletion list",
     "with_identifier": "with an identifier that the destination looks for",
     "valid": "with a valid one",
     "people": "different people",
@@ -37,6 +37,17 @@ class Change:
     added: int
     removed: int
     stuck: int
+
+    @property
+    def told(self) -> str:
+        """In a sentence for people."""
+        stuck = (
+            f"; {self.stuck:,} cannot be taken off by a payload, since they were sent by names or "
+            "device ids alone: replace the list"
+            if self.stuck
+            else ""
+        )
+        return f"people put on the list {self.added:,}, taken off {self.removed:,}{stuck}"
 
 
 @dataclass(frozen=True)

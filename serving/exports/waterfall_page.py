@@ -27,6 +27,7 @@ ul{margin:.3rem 0 0 1.2rem;padding:0}
 {% for one in audiences %}
 <section><h2>{{ one.title }}</h2>
 <p class="{{ one.css }}">{{ one.verdict }}</p>
+{% if one.change %}<p class="quiet">{{ one.change }}</p>{% endif %}
 <svg viewBox="0 0 {{ width }} {{ one.height }}" role="img" aria-label="{{ one.title }}">
 {% for row in one.rows %}<text x="{{ label - 10 }}" y="{{ row.y + 17 }}"
  text-anchor="end">{{ row.label }}</text>
@@ -77,6 +78,7 @@ def _view(one: Waterfall) -> dict[str, object]:
         "title": f"{one.destination}: segment {one.segment_id}, {one.segment_name}",
         "css": css,
         "verdict": one.verdict + (f": {one.why}" if one.why else ""),
+        "change": one.change.told if one.change is not None else "",
         "rows": rows,
         "height": len(rows) * ROW + GAP,
         "reasons": [
