@@ -13,6 +13,8 @@ A message names what was found and the option or step that mends it. The tree:
     * `BundleError`: a folder is no complete, undamaged model bundle of a known format
     * `RegistryError`: the MLflow home, a model, a version or an alias is missing or damaged
     * `ExportRefusedError`: an audience must not leave: small, sensitive, stale, not the champion
+    * `LedgerError`: the ledger of exports is damaged, in use, or does not allow what was asked
+    * `DeliveryError`: a receiver of payloads refuses them or stays away
     * `OutputError`: a result cannot be written where it was asked for
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
@@ -61,6 +63,14 @@ class RegistryError(SegmenterError):
 
 class ExportRefusedError(SegmenterError):
     """An audience must not leave: too small, sensitive, stale, or not by the champion."""
+
+
+class LedgerError(SegmenterError):
+    """The ledger of exports is damaged, in use, or does not allow what was asked."""
+
+
+class DeliveryError(SegmenterError):
+    """A receiver of payloads refuses them or stays away."""
 
 
 class OutputError(SegmenterError):

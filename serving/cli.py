@@ -10,7 +10,9 @@ from rich.text import Text
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving import online_commands, space_commands
+from serving.exports import ledger_commands
 from serving.exports.command import export
+from serving.exports.size_command import size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +25,8 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     space_commands.register(app)
     app.command("export")(export)
+    app.command("size")(size)
+    ledger_commands.register(app)
     online_commands.register(app)
 
 

@@ -17,7 +17,9 @@ import polars_hash  # noqa: F401 - adds the namespaces of hash functions to pola
 from serving.exports.ages import minors
 from serving.exports.cells import PERSON_KEY, Cells, cells_of
 from serving.exports.consent.decision import GPP_COLUMN, TCF_COLUMN, YES, Decisions, decide
+from serving.exports.control_group import ControlGroup
 from serving.exports.destination import Destination
+from serving.exports.erased import Erased
 from serving.exports.identities import LIMITED_COLUMN
 from serving.exports.people import People
 from serving.exports.scores import ScoredSegment
@@ -29,7 +31,7 @@ from serving.exports.waterfall import Tally
 PART_ROWS = 250_000
 """Members or identities of a part, on average; memory grows with it."""
 
-HASH = "_hash"
+HASH, HELD, USERS = "_hash", "_held", "_users"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Rules:
         Destination to its number in the Global Vendor List, where another than the known one.
     suppression
         Who is left out whatever their consent; None for nobody.
+    erased
+        Who was forgotten and must not leave again; None for nobody.
+    control
+        The control group, whom nothing is sent to; None for none.
     """
 
     min_strength: float
@@ -61,6 +67,8 @@ class Rules:
     silence_is_consent: frozenset[str] = frozenset()
     vendors: Mapping[str, int] = field(default_factory=dict)
     suppression: Suppression | None = None
+    erased: Erased | None = None
+    control: ControlGroup | None = None
 
 
 @dataclass
@@ -85,17 +93,25 @@ class Audience:
     columns: dict[str, pl.DataType] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
+    def parts(self) -> Iterator[pl.DataFrame | None]:
+        """Different people in their final order, part by part; None for nobody. Counts them."""
+        for part in self.spill.parts():
+            if part is None:
+                yield None
+                continue
+            different = _different(part)
+            free = different.filter(~pl.col(HELD)).drop(HELD)
+            self.tally.count("people", len(different))
+            self.tally.count("not_held", len(free))
+            yield free.with_columns(
+                pl.lit(None, kind).alias(name)
+                for name, kind in self.columns.items()
+                if name not in free.columns and name not in (PERSON_KEY, HELD)
+            )
+
     def people(self) -> Iterator[pl.DataFrame]:
         """Frames of different people in their final order; counts them."""
-        for part in self.spill.parts():
-            if part is not None:
-                different = _different(part)
-                self.tally.count("people", len(different))
-                yield different.with_columns(
-                    pl.lit(None, kind).alias(name)
-                    for name, kind in self.columns.items()
-                    if name not in different.columns
-                )
+        return (part for part in self.parts() if part is not None)
 
 
 def number_of_parts(n_rows: int) -> int:
@@ -140,7 +156,8 @@ def gather(aside: tuple[Spill, Spill], audiences: list[Audience], rules: Rules) 
         _pass(joined, audiences, rules)
         # The telephone library leaves cycles through the frames of its callers, which would keep
         # the tables of every part alive.
-        gc.collect()
+        if members.n_parts > 1:
+            gc.collect()
         done += len(some)
         yield done
 
@@ -164,21 +181,23 @@ def _pass(joined: pl.DataFrame, audiences: list[Audience], rules: Rules) -> None
     anywhere = pl.DataFrame([mask.alias(name) for name, mask in consented.items()])
     chosen = strong & adult & anywhere.select(pl.any_horizontal(pl.all())).to_series()
     people = People(joined.filter(chosen), default_country=rules.default_country)
+    held = rules.control.draw(people.frame) if rules.control is not None else None
     for name in destinations:
         own = [one for one in audiences if one.destination.name == name]
-        steps = _Steps(joined, strong, strong & consented[name], adult, chosen)
+        steps = _Steps(joined, strong, strong & consented[name], adult, chosen, held)
         _pass_to(own, steps, people, decisions[name], rules)
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Masks over the members of a part, and who of them the people are."""
+    """Masks over the members of a part, who of them the people are, and the control group."""
 
     joined: pl.DataFrame
     strong: pl.Series
     consented: pl.Series
     adult: pl.Series
     chosen: pl.Series
+    held: pl.Series | None
 
     def table(self) -> pl.DataFrame:
         """The steps that need no identifier, beside the segment of each member."""
@@ -205,6 +224,8 @@ def _pass_to(  # noqa: PLR0917 - one part on its way
     kept = consented
     if rules.suppression is not None and len(rules.suppression):
         kept &= ~rules.suppression.hits(people, cells.frame)
+    if rules.erased is not None:
+        kept &= ~rules.erased.hits(people, cells.frame)
     has = kept & cells.has_identifier
     valid = has & cells.frame[PERSON_KEY].is_not_null()
     early = steps.table()
@@ -224,7 +245,9 @@ def _pass_to(  # noqa: PLR0917 - one part on its way
     masked = [one.zip_with(has, nulls(len(late))) for one in cells.reasons]
     _explain(audiences, late["segment_id"], {"valid": masked})
     states = decisions.states.filter(steps.chosen)
-    _put_people_aside(audiences, _sendable(people, cells, states).filter(valid))
+    sendable = _sendable(people, cells, states)
+    held = steps.held if steps.held is not None else pl.lit(value=False)
+    _put_people_aside(audiences, sendable.with_columns(held.alias(HELD)).filter(valid))
 
 
 def _count(audiences: list[Audience], *tables: pl.DataFrame) -> None:
@@ -290,11 +313,22 @@ def _put_people_aside(audiences: list[Audience], frame: pl.DataFrame) -> None:
 
 
 def _different(part: pl.DataFrame) -> pl.DataFrame:
-    """People in the order of their hash, each one once: the surest membership of each."""
+    """People in the order of their hash, each one once: the surest membership of each.
+
+    A person of whom any user is in the control group is in it. Of a person who is several users
+    all stand in the column `USERS`.
+    """
     ordered = part.sort(HASH)
     again = ordered[HASH] == ordered[HASH].shift()
-    if again.any():
-        ordered = part.sort(
-            [HASH, PERSON_KEY, "_strength", "_user_id"], descending=[False, False, True, False]
-        ).unique(PERSON_KEY, keep="first", maintain_order=True)
-    return ordered.drop(HASH, PERSON_KEY)
+    if not again.any():
+        return ordered.drop(PERSON_KEY)
+    several = part.filter(pl.col(HASH).is_in(ordered[HASH].filter(again).implode()))
+    groups = several.group_by(PERSON_KEY).agg(
+        pl.col("_user_id").sort().alias(USERS), pl.col(HELD).any().alias("_any_held")
+    )
+    surest = part.sort(
+        [HASH, PERSON_KEY, "_strength", "_user_id"], descending=[False, False, True, False]
+    ).unique(PERSON_KEY, keep="first", maintain_order=True)
+    joined = surest.join(groups, on=PERSON_KEY, how="left", maintain_order="left")
+    held = pl.col("_any_held").fill_null(pl.col(HELD)).alias(HELD)
+    return joined.with_columns(held).drop(PERSON_KEY, "_any_held")

@@ -170,6 +170,12 @@ class Destination:
         Number of the destination in the Global Vendor List of TCF; None where not known.
     gzip
         Whether compressed files are accepted.
+    headers
+        Of every request, beside those of any JSON.
+    requests_per_minute
+        That the platform takes; a careful guess where its documents do not say.
+    is_sealed
+        Whether bodies must be encrypted with a key that only the platform's own client has.
     note
         What a person should know before uploading; empty for nothing.
     """
@@ -190,6 +196,9 @@ class Destination:
     lifetime_days: int | None = None
     tcf_vendor: int | None = None
     gzip: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    requests_per_minute: int = 300
+    is_sealed: bool = False
     note: str = ""
     sources: frozenset[str] = field(init=False)
 

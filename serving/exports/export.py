@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from segmenter.errors import ConfigError, OutputError
 from segmenter.files import atomic_folder, digest_of_file, write_json, write_text
 from segmenter.terminal import ProgressCallback
+from serving.exports.audience_files import Outcome, write_audience
 from serving.exports.audiences import Audience, Rules, gather, number_of_parts, put_aside
-from serving.exports.csv_layout import CsvLayout
-from serving.exports.destination import ADD, REMOVE, REPLACE, Destination, Order, WrittenFile
-from serving.exports.gates import HARD_FLOOR, Verdict, judge, minimum_people, remedies
+from serving.exports.destination import ADD, REMOVE, REPLACE, Destination, WrittenFile
+from serving.exports.gates import HARD_FLOOR
 from serving.exports.identities import IdentityTable
-from serving.exports.json_layout import JsonLayout
+from serving.exports.ledger.ledger import Ledger
 from serving.exports.scores import ScoredSegment, Scores, neighbors
 from serving.exports.spill import Spill
 from serving.exports.waterfall import Waterfall
@@ -53,6 +53,10 @@ class Export:
         Who may be exported.
     action
         ``add``, ``remove`` or ``replace``; None takes the one that states a whole list best.
+    delta
+        Whether only entrants and leavers since the last delivery are written.
+    ledger
+        Where deliveries are written down; None for an export that leaves no trace.
     floor
         Least number of people of an audience.
     settings
@@ -69,6 +73,8 @@ class Export:
     destinations: tuple[Destination, ...]
     rules: Rules
     action: str | None = None
+    delta: bool = False
+    ledger: Ledger | None = None
     floor: int = HARD_FLOOR
     settings: Mapping[str, str] = field(default_factory=dict)
     compressed: bool = False
@@ -95,6 +101,8 @@ class ExportReport:
         What the export was allowed in spite of.
     ignored
         Columns of the identity table that look like consent or age and were not read.
+    deliveries
+        Numbers of the deliveries in the ledger whose files these are.
     """
 
     out: Path | None
@@ -105,6 +113,7 @@ class ExportReport:
     placeholders: dict[str, tuple[str, ...]]
     marks: tuple[str, ...]
     ignored: tuple[str, ...] = ()
+    deliveries: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for scripts."""
@@ -117,6 +126,7 @@ class ExportReport:
             "placeholders": {name: list(some) for name, some in self.placeholders.items()},
             "marks": list(self.marks),
             "ignored_columns": list(self.ignored),
+            "deliveries": list(self.deliveries),
         }
 
 
@@ -153,22 +163,20 @@ def export(
     table = IdentityTable(job.identities, job.destinations)
     try:
         with _working_folder(out) as folder:
-            report = _write(job, table, folder, progress=progress)
+            report = _write(job, table, folder, out=out, progress=progress)
             _describe(job, report, folder)
     except OSError as error:
         message = f"cannot write the export to {out or tempfile.gettempdir()}: {error.strerror}"
         raise OutputError(message) from error
+    if job.ledger is not None and out is not None:
+        job.ledger.written(report.deliveries)
     return replace(report, out=out)
 
 
-def action_of(destination: Destination, wanted: str | None) -> str:
-    """What an order does: a whole list is replaced where the platform can, else added to."""
-    if wanted is not None:
-        return wanted
-    return REPLACE if destination.can_replace else ADD
-
-
 def _check(job: Export) -> None:
+    if job.delta and (job.ledger is None or job.action is not None):
+        message = "--delta needs a ledger, and decides itself what is added and taken off"
+        raise ConfigError(message)
     known = {setting.name for one in job.destinations for setting in one.settings}
     unknown = sorted(set(job.settings) - known)
     if unknown:
@@ -210,7 +218,12 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _write(
-    job: Export, table: IdentityTable, folder: Path, *, progress: ProgressCallback | None
+    job: Export,
+    table: IdentityTable,
+    folder: Path,
+    *,
+    out: Path | None,
+    progress: ProgressCallback | None,
 ) -> ExportReport:
     spills = folder / ".spill"
     ids = [segment.id for segment in job.segments]
@@ -227,67 +240,40 @@ def _write(
         if progress is not None:
             progress(done, n_members)
     near = neighbors(job.scores, ids)
-    waterfalls: list[Waterfall] = []
-    files: dict[str, WrittenFile] = {}
-    for audience in audiences:
-        waterfall, written = _write_audience(job, audience, folder, near=near[audience.segment.id])
-        waterfalls.append(waterfall)
-        files |= written
+    outcomes = [
+        write_audience(job, audience, folder, out=out, near=near[audience.segment.id])
+        for audience in audiences
+    ]
+    numbers = _prepare(job, outcomes, out)
     shutil.rmtree(spills)
     return ExportReport(
         out=None,
         as_of=f"{job.scores.moment:%Y-%m-%dT%H:%M:%SZ}",
         model=job.scores.model_version,
-        waterfalls=tuple(waterfalls),
-        files=files,
+        waterfalls=tuple(
+            replace(one.waterfall, delivery=numbers.get(place, one.waterfall.delivery))
+            for place, one in enumerate(outcomes)
+        ),
+        files={name: file for one in outcomes for name, file in one.files.items()},
         placeholders=_placeholders(job),
         marks=job.marks,
         ignored=tuple(table.ignored),
+        deliveries=tuple(numbers.values()),
     )
 
 
-def _write_audience(
-    job: Export, audience: Audience, folder: Path, *, near: dict[int, int]
-) -> tuple[Waterfall, dict[str, WrittenFile]]:
-    """Write one audience and judge it; what is refused is taken away again."""
-    one, segment = audience.destination, audience.segment
-    action = action_of(one, job.action)
-    settings = {setting.name: setting.placeholder for setting in one.settings}
-    settings |= {name: value for name, value in job.settings.items() if name in settings}
-    order = Order(segment.id, segment.name, job.scores.as_of, action, settings)
-    place = folder / one.name / f"segment-{segment.id}"
-    place.mkdir(parents=True)
-    stem = f"{one.name}_segment-{segment.id}_{job.scores.moment:%Y%m%dT%H%M%SZ}_{action}"
-    layout = one.layout
-    if job.compressed and one.gzip and isinstance(layout, CsvLayout | JsonLayout):
-        layout = type(layout)(*layout.kinds, compressed=True)
-    written = layout.write(audience.people(), order, folder=place, stem=stem)
-    verdict = judge(segment, one, audience.tally.counts["people"], floor=job.floor)
-    waterfall = _waterfall(job, audience, verdict, near=near)
-    if not waterfall.is_written:
-        shutil.rmtree(place)
-        return waterfall, {}
-    return waterfall, {f"{one.name}/segment-{segment.id}/{file.name}": file for file in written}
-
-
-def _waterfall(
-    job: Export, audience: Audience, verdict: Verdict, *, near: dict[int, int]
-) -> Waterfall:
-    one, segment, counts = audience.destination, audience.segment, audience.tally.counts
-    low, high = one.match_rate
-    return Waterfall(
-        destination=one.name,
-        segment_id=segment.id,
-        segment_name=segment.name,
-        counts=dict(counts),
-        reasons=audience.tally.reasons,
-        minimum=minimum_people(one, job.floor),
-        verdict=verdict.word,
-        why=verdict.why,
-        remedies=remedies(segment, job.scores, near, verdict=verdict),
-        matched=(int(counts["people"] * low), int(counts["people"] * high)),
-        match_rate=one.match_rate,
-    )
+def _prepare(job: Export, outcomes: list[Outcome], out: Path | None) -> dict[int, int]:
+    """Tell the ledger what is about to appear; numbers of deliveries by place of the audience."""
+    if job.ledger is None or out is None:
+        return {}
+    drafts = {
+        place: (one.draft, one.parts)
+        for place, one in enumerate(outcomes)
+        if one.draft is not None
+    }
+    control = job.rules.control
+    fresh = None if control is None else control.fresh
+    return dict(zip(drafts, job.ledger.prepare(list(drafts.values()), fresh), strict=True))
 
 
 def _describe(job: Export, report: ExportReport, folder: Path) -> None:
@@ -304,6 +290,9 @@ def _describe(job: Export, report: ExportReport, folder: Path) -> None:
         "default_country": job.rules.default_country,
         "silence_is_consent": sorted(job.rules.silence_is_consent),
         "floor": job.floor,
+        "delta": job.delta,
+        "holdout": None if job.rules.control is None else job.rules.control.share,
+        "salt": None if job.ledger is None else job.ledger.salt_id,
         "notes": {one.name: one.note for one in job.destinations if one.note},
     }
     marks = {"format": FORMAT, "format_version": FORMAT_VERSION}

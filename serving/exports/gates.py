@@ -13,7 +13,7 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION, resolve
 from serving.exports.destination import Destination
 from serving.exports.scores import ScoredSegment, Scores
-from serving.exports.waterfall import REFUSED, WARNED, WRITTEN
+from serving.exports.waterfall import REFUSED, UNCHANGED, WARNED, WRITTEN
 
 HARD_FLOOR = 100
 WARN_UNDER = 1_000
@@ -88,7 +88,7 @@ def remedies(
     verdict
         Of the audience; only one for its size has a remedy.
     """
-    if verdict.word == WRITTEN or segment.evidence is not None:
+    if verdict.word in (WRITTEN, UNCHANGED) or segment.evidence is not None:
         return ()
     usable = {
         other: n_members

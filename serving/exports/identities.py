@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from segmenter.errors import ColumnError, SourceError
 from serving.exports.ages import AGE_COLUMNS
 from serving.exports.consent.decision import consent_columns
+from serving.exports.control_group import VALUE_COLUMN
 from serving.exports.destination import Destination
 from serving.exports.destinations import DESTINATIONS
 from serving.exports.people import IDENTITY_COLUMNS
@@ -64,6 +65,10 @@ SYNONYMS = {
     "gpp": "gpp_string",
     "ldu": "limited_data_use",
     "title": "job_title",
+    "lifetime_value": "value",
+    "customer_value": "value",
+    "ltv": "value",
+    "clv": "value",
 }
 """Other names of columns, in small letters with underscores."""
 
@@ -77,7 +82,7 @@ def wanted_columns(destinations: Iterable[Destination]) -> list[str]:
     sources |= SUPPRESSION_COLUMNS
     consent = [name for one in chosen for name in consent_columns(one)]
     known = [name for name in IDENTITY_COLUMNS if name in sources or name == "user_id"]
-    return list(dict.fromkeys([*known, *consent, *AGE_COLUMNS, LIMITED_COLUMN]))
+    return list(dict.fromkeys([*known, *consent, *AGE_COLUMNS, LIMITED_COLUMN, VALUE_COLUMN]))
 
 
 class IdentityTable:
@@ -136,6 +141,19 @@ class IdentityTable:
                 yield rows.select(columns)
         except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError):
             message = f"cannot read {self.path}: it is damaged, or a line has too many columns"
+            raise SourceError(message) from None
+
+    def rows_of(self, users: pl.Series) -> Iterator[pl.DataFrame]:
+        """Rows of some users alone, as text, a bounded number of rows at a time."""
+        wanted = pl.col("user_id").is_in(users.implode())
+        if not self._is_parquet:
+            yield from (rows.filter(wanted) for rows in self.batches())
+            return
+        columns = [pl.col(own).cast(pl.String).alias(name) for name, own in self._names.items()]
+        try:
+            yield pl.scan_parquet(self.path).select(columns).filter(wanted).collect()
+        except (OSError, pl.exceptions.PolarsError):
+            message = f"cannot read {self.path}: it is damaged"
             raise SourceError(message) from None
 
     @property

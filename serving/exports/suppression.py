@@ -59,30 +59,34 @@ class Suppression:
             for source in ("device_id", "idfa", "aaid"):
                 found |= _within(people.text(source).str.to_lowercase(), self.devices)
         if len(self.digests):
-            for digests in self._digests(people, cells):
+            for digests in digests_of(people, cells):
                 found |= _within(digests, self.digests)
         return found.fill_null(value=False)
 
-    def _digests(self, people: People, cells: pl.DataFrame) -> Iterable[pl.Series]:
-        """Digests of people as sent, as given, and in the usual forms."""
-        for name in cells.columns:
+
+def digests_of(people: People, cells: pl.DataFrame) -> Iterable[pl.Series]:
+    """Digests of people as sent, as given, and in the usual forms; hexadecimal, small letters."""
+    for name in cells.columns:
+        if cells.schema[name] == pl.String:
             yield _as_hexadecimal(cells[name])
-        for source in ("email", "phone", "device_id", "idfa", "aaid"):
-            yield _as_hexadecimal(people.text(source))
-        emails, numbers = people.emails, people.phones.digits
-        for text in (emails, google(emails), canonical(emails), numbers, "+" + numbers):
-            yield digest_of(text, SHA256)
+    for source in ("email", "phone", "device_id", "idfa", "aaid"):
+        yield _as_hexadecimal(people.text(source))
+    emails, numbers = people.emails, people.phones.digits
+    for text in (emails, google(emails), canonical(emails), numbers, "+" + numbers):
+        yield digest_of(text, SHA256)
 
 
-def read_suppression(paths: Iterable[Path], *, default_country: str | None = None) -> Suppression:
-    """Read lists of ids: every cell of every line of text or CSV files.
+def read_suppression(
+    paths: Iterable[Path], *, default_country: str | None = None, option: str = "--suppress"
+) -> Suppression:
+    """Read lists of ids: every cell of every line of text or CSV files; `option` named them.
 
     Raises
     ------
     SourceError
         If a file cannot be read; people who must be left out are never guessed.
     """
-    cells = [cell for path in paths for cell in _cells(path)]
+    cells = [cell for path in paths for cell in _cells(path, option)]
     ids = text_column(pl.Series(cells, dtype=pl.String)).drop_nulls().unique(maintain_order=True)
     hashed = is_digest(ids)
     raw = ids.filter(~hashed)
@@ -99,11 +103,11 @@ def read_suppression(paths: Iterable[Path], *, default_country: str | None = Non
     )
 
 
-def _cells(path: Path) -> list[str]:
+def _cells(path: Path, option: str) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        message = f"cannot read --suppress {path}; pass a text or CSV file, one person a line"
+        message = f"cannot read {option} {path}; pass a text or CSV file, one person a line"
         raise SourceError(message) from error
     return [
         cell.strip().strip('"') for line in lines for cell in line.replace(";", ",").split(",")

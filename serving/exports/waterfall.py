@@ -11,12 +11,43 @@ STAGES = {
     "strong": "strength at or above the threshold",
     "consented": "with consent",
     "adult": "not a minor",
-    "not_suppressed": "on no suppression list",
+    "not_suppressed": "on no suppression or deletion list",
     "with_identifier": "with an identifier that the destination looks for",
     "valid": "with a valid one",
     "people": "different people",
+    "not_held": "not in the control group",
 }
 WRITTEN, WARNED, REFUSED = "written", "written with a warning", "refused"
+UNCHANGED = "unchanged"
+"""Nothing has to be sent: the list is as it should be."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the files of one audience do to its list.
+
+    Attributes
+    ----------
+    added, removed
+        People written to be put on the list, and to be taken off it.
+    stuck
+        People who should be taken off, of whom nothing but plain identifiers was sent.
+    """
+
+    added: int
+    removed: int
+    stuck: int
+
+    @property
+    def told(self) -> str:
+        """In a sentence for people."""
+        stuck = (
+            f"; {self.stuck:,} cannot be taken off by a payload, since they were sent by names or "
+            "device ids alone: replace the list"
+            if self.stuck
+            else ""
+        )
+        return f"people put on the list {self.added:,}, taken off {self.removed:,}{stuck}"
 
 
 @dataclass(frozen=True)
@@ -34,7 +65,7 @@ class Waterfall:
     minimum
         People that are needed.
     verdict
-        ``written``, ``written with a warning`` or ``refused``.
+        ``written``, ``written with a warning``, ``refused`` or ``unchanged``.
     why
         Of a warning or a refusal; empty else.
     remedies
@@ -43,6 +74,10 @@ class Waterfall:
         Interval of people that the platform may find; an assumption.
     match_rate
         The assumed interval behind it.
+    change
+        What the files do to the list; None for an export without a ledger.
+    delivery
+        Number in the ledger; None without one, and where nothing was ever sent.
     """
 
     destination: str
@@ -56,11 +91,18 @@ class Waterfall:
     remedies: tuple[str, ...]
     matched: tuple[int, int]
     match_rate: tuple[float, float]
+    change: Change | None = None
+    delivery: int | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nobody may be added; people who leave may be taken off all the same."""
+        return self.verdict == REFUSED
 
     @property
     def is_written(self) -> bool:
-        """Whether there are files."""
-        return self.verdict != REFUSED
+        """Whether there are files with people of the audience."""
+        return self.verdict in (WRITTEN, WARNED)
 
     def to_json(self) -> dict[str, Any]:
         """Plain form, with the assumption labelled."""

@@ -1,10 +1,11 @@
 """The waterfall as one self-contained page: bars, figures and reasons, no script, no network."""
 
 from collections.abc import Sequence
+from functools import cache
 
-from jinja2 import Environment, select_autoescape
+from jinja2 import Environment, Template, select_autoescape
 
-from serving.exports.waterfall import REFUSED, STAGES, Waterfall
+from serving.exports.waterfall import STAGES, Waterfall
 
 WIDTH, ROW, LABEL, GAP = 900, 26, 330, 12
 BARS = 420
@@ -26,6 +27,7 @@ ul{margin:.3rem 0 0 1.2rem;padding:0}
 {% for one in audiences %}
 <section><h2>{{ one.title }}</h2>
 <p class="{{ one.css }}">{{ one.verdict }}</p>
+{% if one.change %}<p class="quiet">{{ one.change }}</p>{% endif %}
 <svg viewBox="0 0 {{ width }} {{ one.height }}" role="img" aria-label="{{ one.title }}">
 {% for row in one.rows %}<text x="{{ label - 10 }}" y="{{ row.y + 17 }}"
  text-anchor="end">{{ row.label }}</text>
@@ -53,8 +55,7 @@ def waterfall_page(as_of: str, model: str, waterfalls: Sequence[Waterfall]) -> s
     waterfalls
         In the order in which they are shown.
     """
-    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    return environment.from_string(TEMPLATE).render(
+    return _template().render(
         as_of=as_of,
         model=model,
         audiences=[_view(one) for one in waterfalls],
@@ -64,13 +65,20 @@ def waterfall_page(as_of: str, model: str, waterfalls: Sequence[Waterfall]) -> s
     )
 
 
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
+    return environment.from_string(TEMPLATE)
+
+
 def _view(one: Waterfall) -> dict[str, object]:
-    css = "refused" if one.verdict == REFUSED else "warned" if one.why else "written"
+    css = "refused" if one.is_refused else "warned" if one.why else "written"
     rows = _rows(one)
     return {
         "title": f"{one.destination}: segment {one.segment_id}, {one.segment_name}",
         "css": css,
         "verdict": one.verdict + (f": {one.why}" if one.why else ""),
+        "change": one.change.told if one.change is not None else "",
         "rows": rows,
         "height": len(rows) * ROW + GAP,
         "reasons": [

@@ -153,6 +153,7 @@ DESTINATION = Destination(
     settings=(Setting("audience_id", "audience to fill, a number", "0"),),
     lifetime_days=TTL_DAYS,
     tcf_vendor=793,
-    note="Content type application/vnd.amcaudiences.v1+json. Records of the UK, the EEA and "
+    headers=(("Content-Type", "application/vnd.amcaudiences.v1+json"),),
+    note="Records of the UK, the EEA and "
     "Switzerland carry their consent; denied ones are left out here.",
 )

@@ -124,6 +124,10 @@ DESTINATION = Destination(
     minimum=Minimum(300, 1_000, "section 6: at least 300 matched members to serve"),
     match_rate=(0.2, 0.5),
     settings=(Setting("segment_id", "DMP segment to fill", "SEGMENT_ID"),),
-    note="Headers: LinkedIn-Version, X-Restli-Protocol-Version 2.0.0, X-RestLi-Method "
-    "BATCH_CREATE. Wait five seconds after creating a segment.",
+    headers=(
+        ("LinkedIn-Version", "202603"),
+        ("X-Restli-Protocol-Version", "2.0.0"),
+        ("X-RestLi-Method", "BATCH_CREATE"),
+    ),
+    note="Wait five seconds after creating a segment.",
 )

@@ -60,6 +60,7 @@ DESTINATION = Destination(
     match_rate=(0.9, 1.0),
     can_remove=False,
     tcf_vendor=21,
+    is_sealed=True,
     note="Each body is encrypted with the client secret when it is sent. An answer optout must "
     "suppress the person; keep a mapping with its refresh time.",
 )

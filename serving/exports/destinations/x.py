@@ -107,5 +107,6 @@ DESTINATION = Destination(
         Setting("audience_id", "custom audience to fill", "AUDIENCE_ID"),
     ),
     lifetime_days=LIFETIME_DAYS,
+    requests_per_minute=1_500,
     note="A batch succeeds or fails as a whole; at most one add and one remove in 6 to 8 hours.",
 )

@@ -16,7 +16,7 @@ from segmenter.registry import resolve
 from segmenter.segments.segment import Flag
 from serving import cli
 from serving.batch import score
-from serving.exports import command, gates
+from serving.exports import command_options, gates
 from serving.exports.destinations import DESTINATIONS
 from serving.exports.scores import open_scores
 from tests.serving.exports.scored import AS_OF, crowd, write_scores
@@ -64,7 +64,7 @@ def words(tmp_path):
 
 
 def test_the_help_names_every_destination():
-    assert set(command.NAMES) == set(DESTINATIONS)
+    assert set(command_options.NAMES) == set(DESTINATIONS)
     done = segmenter("export", "--help")
     assert done.exit_code == 0
 
@@ -97,7 +97,7 @@ def test_a_person_reads_where_the_files_are_and_a_dry_run_writes_none(words, tmp
 
 def test_nobody_is_named_outside_of_the_destination_files(words, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
-    names = [word for name in command.NAMES for word in ("--to", name)]
+    names = [word for name in command_options.NAMES for word in ("--to", name)]
     done = segmenter(*words, *names)
     assert done.exit_code == 0, done.output
     listed = json.loads((tmp_path / "out put" / "manifest.json").read_text())["files"]

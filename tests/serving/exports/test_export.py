@@ -100,7 +100,7 @@ def one_by_one(place: Path) -> tuple[dict[str, int], set[tuple[str | None, str |
             continue
         counts["valid"] += 1
         found.setdefault(mail or number, (mail, number))
-    counts["people"] = len(found)
+    counts["people"] = counts["not_held"] = len(found)
     return dict(counts), set(found.values())
 
 
@@ -272,7 +272,7 @@ def test_spilled_identifiers_are_gone_after_an_error(place, tmp_path, monkeypatc
         message = "no space left"
         raise OSError(28, message)
 
-    monkeypatch.setattr(module, "_write_audience", fail)
+    monkeypatch.setattr(module, "write_audience", fail)
     with pytest.raises(OutputError, match="no space left"):
         export(job(place), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""What was sent where, and whether it arrived: deliveries, memberships, arms, erasures."""

@@ -1,0 +1,116 @@
+"""Taking people off a list by what the ledger knows of them: digests, own ids and countries.
+
+What lives here: which cells of a destination the ledger keeps, and their way back into cells.
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+import polars as pl
+
+from serving.exports.destination import GRANTED, Destination
+from serving.exports.fields import Field
+from serving.exports.text import nulls
+
+KEPT_SOURCES = frozenset({"user_id", "country"})
+"""Columns that the ledger keeps as they are sent; of the others only digests are kept."""
+
+
+def is_kept(field: Field) -> bool:
+    """Whether the ledger keeps the cells of a field: digests, own ids and countries."""
+    return field.digest is not None or field.source in KEPT_SOURCES
+
+
+def known_cells(rows: pl.DataFrame, name: str) -> pl.Series:
+    """A column of a ledger's rows; nulls where none of them has it."""
+    return rows.get_column(name, default=nulls(len(rows)))
+
+
+def ways_of(destination: Destination) -> list[Field]:
+    """Fields by which the platform tells people apart and the ledger knows them."""
+    return [
+        field
+        for field in destination.fields
+        if is_kept(field) and (field.identifies or field.source == "user_id")
+    ]
+
+
+def off_list(
+    rows: pl.DataFrame, destination: Destination, held: dict[str, pl.Series]
+) -> pl.DataFrame:
+    """Rows of a ledger as cells of a destination that take people off its list.
+
+    Parameters
+    ----------
+    rows
+        Of people who leave.
+    destination
+        Whose cells they are.
+    held
+        Hashes of identifiers, by column, that somebody else on the list has.
+    """
+    n_rows = len(rows)
+    touched = pl.repeat(False, n_rows, dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
+    cells = {}
+    none = nulls(n_rows)
+    for field in ways_of(destination):
+        values = known_cells(rows, field.id)
+        if field.id in held:
+            still = values.hash().is_in(held[field.id].implode()) & values.is_not_null()
+            values, touched = values.zip_with(~still, none), touched | still
+        cells[field.id] = values
+    for field in destination.fields:
+        if field.id not in cells:
+            known = known_cells(rows, field.id) if is_kept(field) else none
+            cells[field.id] = known.zip_with(~touched, none)
+    frame = pl.DataFrame([cells[field.id].alias(field.id) for field in destination.fields])
+    for names in destination.together:
+        complete = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
+        frame = frame.with_columns(pl.when(complete).then(pl.col(name)) for name in names)
+    ways = [field.id for field in destination.fields if field.identifies]
+    return frame.with_columns(
+        rows["_country"].cast(pl.String),
+        rows["_consent"].cast(pl.String).fill_null(GRANTED),
+        *(pl.lit(None, pl.String).alias(name) for name in ("_user_id", "_tcf", "_gpp")),
+        pl.lit(None, pl.Float32).alias("_strength"),
+        pl.lit(False).alias("_limited"),  # noqa: FBT003 - a value
+    ).filter(pl.any_horizontal(pl.col(name).is_not_null() for name in ways))
+
+
+def findable_in(rows: pl.DataFrame, destination: Destination) -> pl.Series:
+    """Whether what the ledger knows of people can take them off a list."""
+    ways = [field.id for field in ways_of(destination) if field.identifies]
+    usable = [known_cells(rows, name).is_not_null() for name in ways]
+    return reduce(or_, usable, pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True))  # noqa: FBT003 - a value
+
+
+def held_by(
+    destination: Destination, gone: Iterable[pl.DataFrame], stay: Iterable[pl.DataFrame]
+) -> dict[str, pl.Series]:
+    """Identifiers of leavers that somebody on the list still has.
+
+    Parameters
+    ----------
+    destination
+        Whose list it is.
+    gone, stay
+        Rows of the ledger, part by part.
+
+    Returns
+    -------
+    dict of str to polars.Series
+        Hashes of cells, by column.
+    """
+    names = [field.id for field in ways_of(destination)]
+    lost: dict[str, list[pl.Series]] = {name: [] for name in names}
+    for rows in gone:
+        for name in names:
+            lost[name].append(known_cells(rows, name).drop_nulls().hash())
+    wanted = {name: pl.concat(some) for name, some in lost.items() if some}
+    held: dict[str, list[pl.Series]] = {name: [] for name in wanted}
+    for rows in stay:
+        for name, some in wanted.items():
+            hashes = known_cells(rows, name).drop_nulls().hash()
+            held[name].append(hashes.filter(hashes.is_in(some.implode())))
+    return {name: pl.concat(some) for name, some in held.items() if some}
