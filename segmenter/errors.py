@@ -12,6 +12,7 @@ A message names what was found and the option or step that mends it. The tree:
     * `FitError`: the data cannot carry the model that was asked for
     * `BundleError`: a folder is no complete, undamaged model bundle of a known format
     * `RegistryError`: the MLflow home, a model, a version or an alias is missing or damaged
+    * `ReviewError`: a decision about a version is refused, or the log of decisions is broken
     * `ExportRefusedError`: an audience must not leave: small, sensitive, stale, not the champion
     * `OutputError`: a result cannot be written where it was asked for
     * `SpaceError`: embeddings cannot answer what was asked of them
@@ -57,6 +58,10 @@ class BundleError(SegmenterError):
 
 class RegistryError(SegmenterError):
     """The MLflow home, a model, a version or an alias is missing or damaged."""
+
+
+class ReviewError(SegmenterError):
+    """A decision about a version is refused, or the log of decisions is broken."""
 
 
 class ExportRefusedError(SegmenterError):
