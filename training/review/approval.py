@@ -146,11 +146,16 @@ def usable_review(desk: Desk, found: ResolvedModel, *, despite: Sequence[str]) -
         f"is {found.digest[:12]}); run `{again}`",
     )
     _check_champion(desk, found, details, again=again)
+    unasked = [name for name in despite if name not in details["failed"]]
+    require(
+        not unasked,
+        f"--despite accepts gates that failed; {', '.join(unasked)} did not fail for {label}",
+    )
     failed = [name for name in details["failed"] if name not in despite]
     require(
         not failed,
-        f"{label} failed {_listed(failed)}; mend the model, or accept a gate with --despite NAME "
-        "and say why in --reason",
+        f"{label} failed {', '.join(failed)}; mend the model, or accept a gate with "
+        "--despite NAME and say why in --reason",
     )
     return review
 
@@ -166,10 +171,6 @@ def _check_champion(desk: Desk, found: ResolvedModel, details: Any, *, again: st
         f"{found.label} was reviewed against {against or 'nothing'}, and the champion is "
         f"{current} now; run `{again}`",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ("gates " if len(names) > 1 else "the gate ") + ", ".join(names)
 
 
 def approved(entries: Sequence[Entry], found: ResolvedModel) -> Entry:

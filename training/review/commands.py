@@ -10,6 +10,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
+from training.review import review_command
 
 if TYPE_CHECKING:
     from training.review.act import Done
@@ -27,6 +28,7 @@ Despite = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
+    review_command.register(app)
     app.command("approve")(approve)
     app.command("reject")(reject)
     app.command("promote")(promote)

@@ -70,8 +70,10 @@ def test_a_version_without_a_fitting_review_is_refused(own_home):
         with pytest.raises(ReviewError, match=r"has not been reviewed|is not approved"):
             refused(own_home, "shoppers/2", ADA)
     write_review(own_home, "shoppers/2", failed=("stability", "drift"))
-    with pytest.raises(ReviewError, match="failed the gate drift; mend the model, or accept"):
+    with pytest.raises(ReviewError, match="failed drift; mend the model, or accept"):
         act.approve(own_home, "shoppers/2", Word("Ada", "new data", ("stability",)))
+    with pytest.raises(ReviewError, match="parity did not fail"):
+        act.approve(own_home, "shoppers/2", Word("Ada", "new data", ("parity",)))
     write_review(own_home, "shoppers/2", digest="0" * 64)
     with pytest.raises(ReviewError, match="is of another bundle"):
         act.approve(own_home, "shoppers/2", ADA)
