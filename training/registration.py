@@ -12,7 +12,7 @@ from typing import Any
 
 from segmenter.bundle import read_manifest
 from segmenter.flavor import write_flavor
-from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.mlflow_home import import_mlflow
 from segmenter.registry import (
     CHALLENGER,
     CHAMPION,
@@ -21,6 +21,7 @@ from segmenter.registry import (
     all_pages,
     check_model_name,
 )
+from segmenter.tracking_server import Registry
 from training.review.decision_log import DONE, Decision
 from training.review.desk import REGISTER, RENAME, Desk, is_placing, log_of
 from training.tracking import Tracker, as_registry_error
@@ -66,7 +67,7 @@ class RegisteredVersion:
 class _Registration:
     """One registration under way."""
 
-    home: MlflowHome
+    home: Registry
     client: Any
     name: str
     run_id: str
@@ -185,7 +186,11 @@ def _new_version(job: _Registration, model_id: str, details: dict[str, Any]) -> 
         client.create_registered_model(job.name)
     with _as_default_home(job.home):
         return client.create_model_version(
-            job.name, f"{MODEL_SCHEME}{model_id}", run_id=job.run_id, **details
+            job.name,
+            f"{MODEL_SCHEME}{model_id}",
+            run_id=job.run_id,
+            model_id=model_id,
+            **details,
         )
 
 
@@ -202,7 +207,7 @@ def _place(
     job: _Registration, version: int, *, may_lead: bool, successor_of: int | None, said: str
 ) -> None:
     """Give the new version its aliases, as a decision in the log that nobody took by hand."""
-    desk = Desk(job.client, log_of(job.home))
+    desk = Desk(job.client, log_of(job.home, job.client))
     desk.settle(job.name)
     label = f"{job.name}/{version}"
     if any(entry.kind == DONE and is_placing(entry.decision, label) for entry in desk.log.read()):
@@ -240,7 +245,7 @@ def _why(aliases: Mapping[str, int | None], *, may_lead: bool) -> str:
 
 
 @contextmanager
-def _as_default_home(home: MlflowHome) -> Iterator[None]:
+def _as_default_home(home: Registry) -> Iterator[None]:
     """Let MLflow's global tracking URI be this home: the registry looks up models through it."""
     mlflow = import_mlflow()
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None

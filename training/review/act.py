@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from segmenter.errors import ReviewError
-from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHALLENGER, CHAMPION, ResolvedModel
+from segmenter.tracking_server import Registry
 from training.review.approval import (
     APPROVE,
     PROMOTE,
@@ -48,7 +48,7 @@ class Done:
     before: int | None
 
 
-def approve(home: MlflowHome, spec: str, word: Word) -> Done:
+def approve(home: Registry, spec: str, word: Word) -> Done:
     """Let a reviewed version become champion; the champion of before becomes `previous`.
 
     Parameters
@@ -88,7 +88,7 @@ def approve(home: MlflowHome, spec: str, word: Word) -> Done:
         return _lead(desk, found, APPROVE, word=word, details=details)
 
 
-def promote(home: MlflowHome, spec: str, word: Word) -> Done:
+def promote(home: Registry, spec: str, word: Word) -> Done:
     """Let a version become champion again that was approved earlier; raises like `approve`."""
     word.check()
     found = find_version(home, spec)
@@ -105,7 +105,7 @@ def promote(home: MlflowHome, spec: str, word: Word) -> Done:
         return _lead(desk, found, PROMOTE, word=word, details=details)
 
 
-def reject(home: MlflowHome, spec: str, word: Word) -> Done:
+def reject(home: Registry, spec: str, word: Word) -> Done:
     """Say that a version shall not become champion, and why.
 
     Raises
@@ -129,7 +129,7 @@ def reject(home: MlflowHome, spec: str, word: Word) -> Done:
         return Done(decision, desk.decide(decision), aliases.get(CHAMPION))
 
 
-def roll_back(home: MlflowHome, name: str, word: Word) -> Done:
+def roll_back(home: Registry, name: str, word: Word) -> Done:
     """Let the champion of before lead again; it is loaded and checked before anything moves.
 
     Raises

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmenter.errors import ConfigError, ReviewError
-from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION, ResolvedModel, resolve
+from segmenter.tracking_server import Registry
 from training.review.decision_log import DONE, NOTE, Decision, Entry
 from training.review.desk import Desk, require
 from training.review.proof import Proof, prove
@@ -46,7 +46,7 @@ class Word:
                 raise ConfigError(message)
 
 
-def find_version(home: MlflowHome, spec: str) -> ResolvedModel:
+def find_version(home: Registry, spec: str) -> ResolvedModel:
     """The registered version that a person names; a plain folder cannot be decided about.
 
     Raises

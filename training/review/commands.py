@@ -2,13 +2,12 @@
 
 import getpass
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, TrackingUri, home_option
 from segmenter.terminal import Terminal
 from training.review import review_command
 
@@ -42,18 +41,20 @@ def approve(  # noqa: PLR0917 - a command's options are its parameters
     reason: Reason,
     despite: Despite = None,
     mlruns: Mlruns = MLRUNS,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Make a reviewed version champion; the one before becomes `previous`.
 
     The bundle is loaded in a process of its own and must repeat its golden vectors.
     """
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415 - --help must be fast
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415 - --help must be fast
     from training.review import act  # noqa: PLC0415
     from training.review.approval import Word  # noqa: PLC0415
 
     word = Word(by, reason, tuple(despite or ()))
-    _finish(act.approve(MlflowHome(mlruns), version, word), mlruns, as_json=as_json)
+    done = act.approve(registry_at(mlruns, tracking_uri), version, word)
+    _finish(done, home_option(mlruns, tracking_uri), as_json=as_json)
 
 
 def reject(  # noqa: PLR0917 - as above
@@ -61,15 +62,16 @@ def reject(  # noqa: PLR0917 - as above
     by: By,
     reason: Reason,
     mlruns: Mlruns = MLRUNS,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Say that a version shall not become champion, and why."""
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415
     from training.review import act  # noqa: PLC0415
     from training.review.approval import Word  # noqa: PLC0415
 
-    done = act.reject(MlflowHome(mlruns), version, Word(by, reason))
-    _finish(done, mlruns, as_json=as_json)
+    done = act.reject(registry_at(mlruns, tracking_uri), version, Word(by, reason))
+    _finish(done, home_option(mlruns, tracking_uri), as_json=as_json)
 
 
 def promote(  # noqa: PLR0917 - as above
@@ -79,15 +81,17 @@ def promote(  # noqa: PLR0917 - as above
     ] = None,
     reason: Reason = "approved earlier",
     mlruns: Mlruns = MLRUNS,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Make a version champion again that was approved earlier."""
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415
     from training.review import act  # noqa: PLC0415
     from training.review.approval import Word  # noqa: PLC0415
 
     word = Word(getpass.getuser() if by is None else by, reason)
-    _finish(act.promote(MlflowHome(mlruns), version, word), mlruns, as_json=as_json)
+    done = act.promote(registry_at(mlruns, tracking_uri), version, word)
+    _finish(done, home_option(mlruns, tracking_uri), as_json=as_json)
 
 
 def rollback(  # noqa: PLR0917 - as above
@@ -95,18 +99,19 @@ def rollback(  # noqa: PLR0917 - as above
     by: By,
     reason: Reason,
     mlruns: Mlruns = MLRUNS,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Let the champion of before lead again, after it was loaded and checked."""
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415
     from training.review import act  # noqa: PLC0415
     from training.review.approval import Word  # noqa: PLC0415
 
-    done = act.roll_back(MlflowHome(mlruns), model, Word(by, reason))
-    _finish(done, mlruns, as_json=as_json)
+    done = act.roll_back(registry_at(mlruns, tracking_uri), model, Word(by, reason))
+    _finish(done, home_option(mlruns, tracking_uri), as_json=as_json)
 
 
-def _finish(done: "Done", mlruns: Path, *, as_json: bool) -> None:
+def _finish(done: "Done", place: str, *, as_json: bool) -> None:
     """Say what was decided and what is champion now."""
     from training.review.act import WORDS  # noqa: PLC0415
     from training.review.approval import plain  # noqa: PLC0415
@@ -121,8 +126,7 @@ def _finish(done: "Done", mlruns: Path, *, as_json: bool) -> None:
     now = "none" if champion is None else f"{decision.model}/{champion}"
     terminal.say(Text(said))
     terminal.say(Text(f"Champion {now} (before: {before}); entry {done.entry.number} of the log"))
-    name, place = shlex.quote(decision.model), home_option(mlruns)
-    terminal.next_commands(f"segmenter history {name}{place}")
+    terminal.next_commands(f"segmenter history {shlex.quote(decision.model)}{place}")
     terminal.finish(told | {"champion": champion, "before": done.before})
 
 
@@ -132,14 +136,15 @@ def history(  # noqa: PLR0917 - as above
         str | None, typer.Option("--at", help="What was champion then: 2026-03-03, or a time.")
     ] = None,
     mlruns: Mlruns = MLRUNS,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Tell who decided what about a model, and what was champion at a time."""
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415
     from training.review.history import entry_row, read_history  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    found = read_history(MlflowHome(mlruns), model)
+    found = read_history(registry_at(mlruns, tracking_uri), model)
     if at is not None:
         _answer(found, at, terminal)
         return

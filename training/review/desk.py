@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmenter.errors import ReviewError
-from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.mlflow_home import import_mlflow
 from segmenter.registry import CHAMPION
+from segmenter.tracking_server import Registry, TrackingServer
 from training.review.decision_log import (
     DONE,
     INTENT,
@@ -26,6 +27,7 @@ from training.review.decision_log import (
     check_head,
     pending,
 )
+from training.review.server_log import ServerLog
 from training.tracking import as_registry_error
 
 PREVIOUS = "previous"
@@ -165,13 +167,15 @@ def is_placing(decision: Decision, label: str) -> bool:
     return decision.label == label and decision.action in {REGISTER, RENAME}
 
 
-def log_of(home: MlflowHome) -> DecisionLog:
-    """The log of a home."""
+def log_of(home: Registry, client: Any) -> DecisionLog:  # noqa: ANN401 - mlflow.MlflowClient
+    """The log of a home, which is a file in it, or of a server, which is a run on it."""
+    if isinstance(home, TrackingServer):
+        return ServerLog(client)
     return FileLog(home.root / LOG_FILE)
 
 
 @contextmanager
-def open_desk(home: MlflowHome, model: str) -> Iterator[Desk]:
+def open_desk(home: Registry, model: str) -> Iterator[Desk]:
     """Hold a registry for one decision about a model; what was interrupted is completed first.
 
     Raises
@@ -182,7 +186,8 @@ def open_desk(home: MlflowHome, model: str) -> Iterator[Desk]:
         If MLflow cannot be read or written, or there is no such model.
     """
     with as_registry_error(f"cannot decide about {model} in {home.path}"), home.lock():
-        desk = Desk(home.client(), log_of(home))
+        client = home.client()
+        desk = Desk(client, log_of(home, client))
         desk.settle(model)
         yield desk
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmenter.clock import iso, parse_time
-from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION
+from segmenter.tracking_server import Registry
 from training.review.decision_log import DONE, NOTE, VOID, Entry
 from training.review.desk import open_desk
 
@@ -57,7 +57,7 @@ def comparable(moment: str) -> int:
     return parse_time(moment, option="at")
 
 
-def read_history(home: MlflowHome, model: str) -> History:
+def read_history(home: Registry, model: str) -> History:
     """Read the decisions about a model, after completing what was interrupted.
 
     Raises

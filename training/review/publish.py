@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from segmenter.files import digest_of_file, write_json, write_text
-from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.mlflow_home import import_mlflow
+from segmenter.tracking_server import Registry
 from training.review.approval import REVIEW
 from training.review.card import model_card
 from training.review.decision_log import Decision, Entry
@@ -50,7 +51,7 @@ def write_files(found: Review, folder: Path) -> None:
     write_text(folder / MAPS, side_by_side(found))
 
 
-def publish(home: MlflowHome, found: Review, *, by: str) -> Published:
+def publish(home: Registry, found: Review, *, by: str) -> Published:
     """Log a review to the run of its version, and write it into the log of decisions.
 
     Files come first, the entry of the log last: what the log names exists.

@@ -12,9 +12,9 @@ from typing import Any
 from segmenter.bundle import read_bundle
 from segmenter.errors import ReviewError
 from segmenter.events.store import EventStore
-from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION, ResolvedModel, resolve
 from segmenter.terminal import ProgressCallback
+from segmenter.tracking_server import Registry
 from training.review.approval import find_version
 from training.review.gates import Evidence, judge_gates
 from training.review.migration import migrate
@@ -128,7 +128,7 @@ class Review:
         }
 
 
-def review(home: MlflowHome, request: ReviewRequest, bar: Bar) -> Review:
+def review(home: Registry, request: ReviewRequest, bar: Bar) -> Review:
     """Look at both versions on the same slice and judge every gate.
 
     Parameters
@@ -184,7 +184,7 @@ def review(home: MlflowHome, request: ReviewRequest, bar: Bar) -> Review:
     )
 
 
-def _rival(home: MlflowHome, found: ResolvedModel, against: str | None) -> ResolvedModel | None:
+def _rival(home: Registry, found: ResolvedModel, against: str | None) -> ResolvedModel | None:
     """What the challenger is held against."""
     if against is None:
         aliases = home.client().get_registered_model(found.name).aliases

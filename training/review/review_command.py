@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
+from segmenter.command_options import MLRUNS, AsJson, Mlruns, TrackingUri, home_option
 from segmenter.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def review(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         Path | None, typer.Option("--out", help="Folder for card, page, maps and figures too.")
     ] = None,
     mlruns: Mlruns = MLRUNS,
+    tracking_uri: TrackingUri = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Hold a version against the champion on the same users, and log the verdicts.
@@ -52,10 +53,10 @@ def review(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     an error: the exit code is 0 whenever the review exists.
     """
     from segmenter.clock import parse_time  # noqa: PLC0415 - --help must not wait for torch
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415
     from training.review import publish, review as reviews  # noqa: PLC0415
 
-    terminal, home = Terminal(as_json=as_json), MlflowHome(mlruns)
+    terminal, home = Terminal(as_json=as_json), registry_at(mlruns, tracking_uri)
     moment = None if cut is None else parse_time(cut, option="--cut")
     request = reviews.ReviewRequest(version, against, store, moment)
     found = reviews.review(home, request, terminal.progress)
@@ -68,7 +69,7 @@ def review(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             terminal.say(Text(f"{gate.name} {SAID[gate.verdict]}: {gate.reason}"))
     terminal.say(Text(f"{found.challenger.label}: {found.verdict}"))
     terminal.say(Text(f"Logged to {logged.place}, entry {logged.entry.number} of the log"))
-    label, place = shlex.quote(found.challenger.label), home_option(mlruns)
+    label, place = shlex.quote(found.challenger.label), home_option(mlruns, tracking_uri)
     terminal.next_commands(
         f"segmenter approve {label} --by NAME --reason TEXT{place}",
         f"segmenter reject {label} --by NAME --reason TEXT{place}",
