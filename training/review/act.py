@@ -18,6 +18,7 @@ from training.review.approval import (
     ROLLBACK,
     Word,
     approved,
+    check_report,
     find_version,
     proven,
     usable_review,
@@ -75,7 +76,7 @@ def approve(home: Registry, spec: str, word: Word) -> Done:
     word.check()
     found = find_version(home, spec)
     with open_desk(home, found.name) as desk:
-        usable_review(desk, found, despite=word.despite)
+        check_report(desk.client, found, usable_review(desk, found, despite=word.despite))
     proof = proven(found, despite=word.despite)
     with open_desk(home, found.name) as desk:
         review = usable_review(desk, find_version(home, found.label), despite=word.despite)

@@ -1,10 +1,14 @@
 """What must hold before a version may become champion."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from segmenter.errors import ConfigError, ReviewError
+from segmenter.files import digest_of_file
+from segmenter.mlflow_home import import_mlflow
 from segmenter.registry import CHAMPION, ResolvedModel, resolve
 from segmenter.tracking_server import Registry
 from training.review.decision_log import DONE, NOTE, Decision, Entry
@@ -12,6 +16,8 @@ from training.review.desk import Desk, require
 from training.review.proof import Proof, prove
 
 REVIEW, APPROVE, REJECT, ROLLBACK, PROMOTE = "review", "approve", "reject", "rollback", "promote"
+REPORT_PLACE = "review/review.json"
+"""The figures of a review among the artifacts of the version's run."""
 NO_GOLDEN = "golden"
 """What ``--despite`` calls a bundle without golden vectors."""
 
@@ -158,6 +164,40 @@ def usable_review(desk: Desk, found: ResolvedModel, *, despite: Sequence[str]) -
         "--despite NAME and say why in --reason",
     )
     return review
+
+
+def check_report(client: Any, found: ResolvedModel, review: Entry) -> None:  # noqa: ANN401
+    """The report that people read must be the one that the log tells of.
+
+    Parameters
+    ----------
+    client
+        An `mlflow.MlflowClient`.
+    found
+        The reviewed version.
+    review
+        From `usable_review`.
+
+    Raises
+    ------
+    ReviewError
+        If it is missing, or was changed.
+    """
+    with tempfile.TemporaryDirectory(prefix="segmenter-") as folder:
+        try:
+            path = Path(client.download_artifacts(found.run_id, REPORT_PLACE, folder))
+            digest = digest_of_file(path)
+        except (OSError, import_mlflow().exceptions.MlflowException) as error:
+            message = (
+                f"the report of the review of {found.label} cannot be read ({error}); "
+                f"run `segmenter review {found.label}`"
+            )
+            raise ReviewError(message) from error
+    require(
+        digest == review.decision.details["report"],
+        f"the report of {found.label} is not the one that its review wrote: it is of another "
+        f"review, or was changed; run `segmenter review {found.label}`",
+    )
 
 
 def _check_champion(desk: Desk, found: ResolvedModel, details: Any, *, again: str) -> None:  # noqa: ANN401

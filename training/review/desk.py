@@ -120,15 +120,19 @@ class Desk:
     def _impossible(self, decision: Decision) -> str | None:
         """Why a decision can no longer be carried out: a version of it was deleted since."""
         named = {number for number in decision.aliases.values() if number is not None}
-        missing = import_mlflow().exceptions.MlflowException
         for number in sorted(named | {int(text) for text in decision.tags}):
-            try:
-                self.client.get_model_version(decision.model, str(number))
-            except missing as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
+            if not self._exists(decision.model, number):
                 return f"{decision.model}/{number} was deleted before it could be carried out"
         return None
+
+    def _exists(self, model: str, version: int) -> bool:
+        try:
+            self.client.get_model_version(model, str(version))
+        except import_mlflow().exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return True
 
     def _tags(self, model: str) -> dict[str, str]:
         return dict(self.client.get_registered_model(model).tags)
@@ -146,8 +150,14 @@ class Desk:
             if held.get(alias) != before.get(alias)
         }
         if found:
-            version = held.get(CHAMPION, 0)
-            self.note(Decision(FOUND, model, version, "", "", OUTSIDE, aliases=found))
+            gone = [
+                f"{model}/{before[alias]} was deleted while it was {alias}"
+                for alias in found
+                if alias in before and not self._exists(model, before[alias])
+            ]
+            reason = "; ".join(gone) or OUTSIDE
+            number = held.get(CHAMPION, 0)
+            self.note(Decision(FOUND, model, number, "", "", reason, aliases=found))
 
 
 def alias_state(entries: tuple[Entry, ...], model: str) -> Mapping[str, int]:

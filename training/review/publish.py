@@ -10,7 +10,7 @@ from typing import Any
 from segmenter.files import digest_of_file, write_json, write_text
 from segmenter.mlflow_home import import_mlflow
 from segmenter.tracking_server import Registry
-from training.review.approval import REVIEW
+from training.review.approval import REPORT_PLACE, REVIEW
 from training.review.card import model_card
 from training.review.decision_log import Decision, Entry
 from training.review.desk import open_desk
@@ -19,8 +19,8 @@ from training.review.review import Review
 from training.review.verdict import FAIL, NOT_JUDGED, PASS, Gate
 from training.tracking import as_registry_error
 
-FOLDER = "review"
-CARD, PAGE, PLAIN, MAPS = "model_card.md", "review.html", "review.json", "maps.svg"
+FOLDER, PLAIN = REPORT_PLACE.split("/")
+CARD, PAGE, MAPS = "model_card.md", "review.html", "maps.svg"
 VERDICT_VALUES = {PASS: 1.0, NOT_JUDGED: 0.0, FAIL: -1.0}
 """A verdict as a metric, so that versions can be compared in MLflow."""
 MAX_TAG = 500

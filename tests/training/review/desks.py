@@ -6,22 +6,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segmenter.files import digest_of_file, write_json
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION, resolve
-from training.review.approval import REVIEW
+from segmenter.tracking_server import Registry
+from training.review.approval import REPORT_PLACE, REVIEW
 from training.review.decision_log import Decision, Entry, FileLog
 from training.review.desk import Desk, open_desk
 
 
 def write_review(
-    home: MlflowHome, spec: str, *, failed: tuple[str, ...] = (), digest: str | None = None
+    home: Registry, spec: str, *, failed: tuple[str, ...] = (), digest: str | None = None
 ) -> Entry:
     """Note a review of a version against the champion of now, with the gates that failed."""
     found = resolve(home, spec)
     with open_desk(home, found.name) as desk:
+        report = put_report(desk.client, found.run_id, {"failed": list(failed)})
         champion = desk.aliases(found.name).get(CHAMPION)
         against = None if champion in {None, found.version} else f"{found.name}/{champion}"
         details = {"against": against, "failed": list(failed), "not_judged": ["consent"]}
+        details["report"] = report
         return desk.note(
             Decision(
                 REVIEW,
@@ -33,6 +37,20 @@ def write_review(
                 details=details,
             )
         )
+
+
+def put_report(client: Any, run_id: str, content: dict[str, Any]) -> str:
+    """Keep a report with a run; its digest.
+
+    In a home the file is written as it lies there: MLflow remembers the place of a run for the
+    life of the process, and copies of a home have runs of the same id.
+    """
+    place = client.get_run(run_id).info.artifact_uri
+    if place.startswith("/"):
+        write_json(Path(place) / REPORT_PLACE, content)
+    else:
+        client.log_dict(run_id, content, REPORT_PLACE)
+    return digest_of_file(Path(client.download_artifacts(run_id, REPORT_PLACE)))
 
 
 @dataclass

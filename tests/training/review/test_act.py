@@ -7,7 +7,7 @@ import pytest
 from segmenter.bundle import read_bundle, write_bundle
 from segmenter.errors import BundleError, ConfigError, ReviewError
 from segmenter.registry import resolve
-from tests.training.review.desks import log_file, write_review
+from tests.training.review.desks import log_file, put_report, write_review
 from training.registration import register
 from training.review import act
 from training.review.approval import Word
@@ -74,6 +74,11 @@ def test_a_version_without_a_fitting_review_is_refused(own_home):
         act.approve(own_home, "shoppers/2", Word("Ada", "new data", ("stability",)))
     with pytest.raises(ReviewError, match="parity did not fail"):
         act.approve(own_home, "shoppers/2", Word("Ada", "new data", ("parity",)))
+    write_review(own_home, "shoppers/2")
+    run_id = resolve(own_home, "shoppers/2").run_id
+    put_report(own_home.client(), run_id, {"failed": ["none at all"]})
+    with pytest.raises(ReviewError, match="is not the one that its review wrote"):
+        act.approve(own_home, "shoppers/2", ADA)
     write_review(own_home, "shoppers/2", digest="0" * 64)
     with pytest.raises(ReviewError, match="is of another bundle"):
         act.approve(own_home, "shoppers/2", ADA)
@@ -131,6 +136,7 @@ def test_a_version_deleted_or_an_alias_moved_by_other_means_is_written_down(own_
     client.delete_model_version("shoppers", "2")
     found = read_history(own_home, "shoppers")
     assert found.entries[-1].decision.aliases == {"champion": None}
+    assert found.entries[-1].decision.reason == "shoppers/2 was deleted while it was champion"
     assert actions(own_home) == actions(own_home)
 
 
