@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from training.report.words import moment
 from training.review.migration import Migration
 from training.review.review import Review
 from training.review.sides import Side
@@ -10,6 +11,8 @@ from training.review.verdict import FAIL, NOT_JUDGED, Gate
 
 MARKS = {FAIL: "**fail**", NOT_JUDGED: "cannot be judged"}
 N_MOVES = 12
+CARD_WIDTH = 32
+"""Characters of a digest that fit beside another; the page has them all."""
 ROWS = (
     ("version", "Version"),
     ("aliases", "Aliases"),
@@ -40,7 +43,7 @@ def _lines(found: Review) -> Iterator[str]:
     yield f"\n{found.verdict}.\n"
     yield (
         f"Held against {against} on {part['n_users']:,} users of {_plain(part['store'])} as of "
-        f"{part['cut']}, judged by what they did until {part['end']}."
+        f"{moment(part['cut'])}, judged by what they did until {moment(part['end'])}."
     )
     yield "\n## Gates\n"
     yield from _table(
@@ -79,7 +82,10 @@ def figure(value: float | None) -> str:
 
 def _identity(found: Review) -> Iterator[str]:
     titles = ("", "Challenger", "Champion")[: 1 + len(found.identities)]
-    rows = [(title, *(_told(one[name]) for one in found.identities)) for name, title in ROWS]
+    rows = [
+        (title, *(_told(one[name])[:CARD_WIDTH] for one in found.identities))
+        for name, title in ROWS
+    ]
     yield from _table(titles, rows)
     part = found.slice_identity
     yield (

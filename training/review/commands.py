@@ -125,7 +125,8 @@ def _finish(done: "Done", place: str, *, as_json: bool) -> None:
     before = "none" if done.before is None else f"{decision.model}/{done.before}"
     now = "none" if champion is None else f"{decision.model}/{champion}"
     terminal.say(Text(said))
-    terminal.say(Text(f"Champion {now} (before: {before}); entry {done.entry.number} of the log"))
+    moved = f"Champion {now} (before: {before})" if now != before else f"Champion still {now}"
+    terminal.say(Text(f"{moved}; entry {done.entry.number} of the log"))
     terminal.next_commands(f"segmenter history {shlex.quote(decision.model)}{place}")
     terminal.finish(told | {"champion": champion, "before": done.before})
 
@@ -185,13 +186,14 @@ def _answer(found: "History", at: str, terminal: Terminal) -> None:
     from training.review.history import asked_period, entry_row  # noqa: PLC0415
 
     start, end = asked_period(at)
+    when = f"At {at}" if start == end else f"When {at} began"
     first, moves = found.champion_at(start), found.moves_between(start, end)
     if first is None:
-        terminal.say(Text(f"At {at} {found.model} had no champion that the log knows of"))
+        terminal.say(Text(f"{when}, {found.model} had no champion that the log knows of"))
     else:
-        terminal.say(Text(f"At {at} the champion was {_told(first)}"))
+        terminal.say(Text(f"{when}, the champion was {_told(first)}"))
     for entry in moves:
-        terminal.say(Text(f"From {entry.at} it was {_told(entry)}"))
+        terminal.say(Text(f"Then it was {_told(entry)}"))
     terminal.finish(
         {
             "model": found.model,
