@@ -18,6 +18,7 @@ from segmenter.clock import iso
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.events.store import EventStore
+from segmenter.golden import GoldenVectors
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
@@ -26,6 +27,8 @@ from segmenter.terminal import ProgressCallback
 
 BATCH_EVENTS = 16_000
 BATCH_USERS = 1024
+GOLDEN = "golden"
+"""Document of a bundle with its golden vectors."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class AudienceModel:
         The history of its segments and of those before them.
     digest
         Identity of the saved bundle; empty before it is saved.
+    golden
+        What the model said of histories of nobody when it was saved; None before, and of bundles
+        older than these.
     """
 
     network: SequenceAutoencoder
@@ -58,6 +64,7 @@ class AudienceModel:
     training: dict[str, Any]
     lineage: Lineage = NO_LINEAGE
     digest: str = ""
+    golden: GoldenVectors | None = None
 
     @property
     def embedding_dim(self) -> int:
@@ -140,8 +147,9 @@ class AudienceModel:
         Returns
         -------
         AudienceModel
-            The same model with its digest.
+            The same model with its digest and golden vectors.
         """
+        golden = GoldenVectors.of(self)
         weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
         digest = write_bundle(
             folder,
@@ -150,6 +158,7 @@ class AudienceModel:
                 "segments": [segment.to_json() for segment in self.segments],
                 "training": self.training,
                 "lineage": self.with_lineage().lineage.to_json(),
+                GOLDEN: golden.to_json(),
                 **(documents or {}),
             },
             arrays={
@@ -158,7 +167,7 @@ class AudienceModel:
                 "assigner": self.assigner.arrays(),
             },
         )
-        return replace(self, digest=digest)
+        return replace(self, digest=digest, golden=golden)
 
     @classmethod
     def load(cls, folder: Path) -> "AudienceModel":
@@ -170,6 +179,7 @@ class AudienceModel:
             If the folder is damaged, incomplete, of a newer format, or its parts do not fit.
         """
         content = read_bundle(folder)
+        golden = content.documents.get(GOLDEN)
         try:
             with torch.random.fork_rng(devices=[]):  # the weights are drawn only to be replaced
                 network = SequenceAutoencoder.from_description(content.documents["network"])
@@ -185,6 +195,7 @@ class AudienceModel:
                 content.documents["training"],
                 Lineage.from_json(content.documents.get("lineage", NO_LINEAGE.to_json())),
                 content.digest,
+                GoldenVectors.from_json(golden) if golden is not None else None,
             )
             model._check_parts()
         except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:

@@ -12,6 +12,7 @@ A message names what was found and the option or step that mends it. The tree:
     * `FitError`: the data cannot carry the model that was asked for
     * `BundleError`: a folder is no complete, undamaged model bundle of a known format
     * `RegistryError`: the MLflow home, a model, a version or an alias is missing or damaged
+    * `ReviewError`: a decision about a version is refused, or the log of decisions is broken
     * `ExportRefusedError`: an audience must not leave: small, sensitive, stale, not the champion
     * `LedgerError`: the ledger of exports is damaged, in use, or does not allow what was asked
     * `DeliveryError`: a receiver of payloads refuses them or stays away
@@ -59,6 +60,10 @@ class BundleError(SegmenterError):
 
 class RegistryError(SegmenterError):
     """The MLflow home, a model, a version or an alias is missing or damaged."""
+
+
+class ReviewError(SegmenterError):
+    """A decision about a version is refused, or the log of decisions is broken."""
 
 
 class ExportRefusedError(SegmenterError):

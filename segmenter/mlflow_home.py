@@ -2,12 +2,13 @@
 
 What lives here: the layout of the folder, its creation, its check after a move and the mending of
 one (`relocate`), and the one place where MLflow is imported with its traps shut. A tracking server
-in place of the folder would be a second class with `prepare`, `check` and `client`.
+in place of the folder is `segmenter.tracking_server`.
 """
 
 import json
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import warnings
@@ -223,6 +224,15 @@ class MlflowHome:
             message = f"cannot read the aliases in {self.database}: {error}"
             raise RegistryError(message) from error
         return None if found is None else int(found[0])
+
+    def experiment_place(self, name: str) -> str | None:
+        """Where a new experiment keeps its files."""
+        safe = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "experiment"
+        return str(self.artifacts / safe)
+
+    def bundle_place(self, client: Any, version: Any) -> Path:  # noqa: ANN401 - of MLflow
+        """Folder with the files of the model of an MLflow model version."""
+        return Path(client.get_model_version_download_uri(version.name, version.version))
 
     def client(self) -> Any:  # noqa: ANN401 - mlflow.MlflowClient, imported only when used
         """An `mlflow.MlflowClient` on this home alone, whatever the environment says.

@@ -12,7 +12,8 @@ from typing import Any
 
 from segmenter.bundle import MANIFEST, read_manifest
 from segmenter.errors import BundleError, ConfigError, RegistryError
-from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.mlflow_home import import_mlflow
+from segmenter.tracking_server import Registry
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST_TAG = "bundle.sha256"
@@ -88,7 +89,7 @@ def check_model_name(name: str) -> None:
         raise ConfigError(message)
 
 
-def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
+def resolve(home: Registry, spec: str | None = None) -> ResolvedModel:
     """Find a model and check that its bundle is the one that was registered.
 
     Parameters
@@ -122,10 +123,10 @@ def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
         if spec is None:
             spec = f"{_only_model(home, client)}@{CHAMPION}"
         name, version = _find_version(home, client, spec)
-        return _verified(client, client.get_model_version(name, str(version)))
+        return _verified(home, client, client.get_model_version(name, str(version)))
 
 
-def list_models(home: MlflowHome) -> tuple[RegisteredModel, ...]:
+def list_models(home: Registry) -> tuple[RegisteredModel, ...]:
     """Every registered model with its versions and aliases, sorted by name.
 
     Raises
@@ -148,7 +149,7 @@ def aliases_of(client: Any, name: str, version: int) -> tuple[str, ...]:  # noqa
 
 
 @contextmanager
-def _readable(home: MlflowHome) -> Iterator[None]:
+def _readable(home: Registry) -> Iterator[None]:
     """Say in our own words that MLflow cannot read its database."""
     exceptions = import_mlflow().exceptions
     try:
@@ -188,7 +189,7 @@ def _is_folder(spec: str) -> bool:
     return spec.startswith((".", "/", "~")) or (Path(spec) / MANIFEST).is_file()
 
 
-def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
+def _only_model(home: Registry, client: Any) -> str:  # noqa: ANN401
     models = _list_models(client)
     usable = [model for model in models if model.versions]
     if len(usable) == 1:
@@ -199,7 +200,7 @@ def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
     raise RegistryError(message)
 
 
-def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]:  # noqa: ANN401
+def _find_version(home: Registry, client: Any, spec: str) -> tuple[str, int]:  # noqa: ANN401
     """Name and version number that ``name@alias`` or ``name/version`` stands for."""
     models = _list_models(client)
     parts = re.fullmatch(r"(?P<name>.+)@(?P<alias>[^@/]+)|(?P<other>.+)/(?P<number>\d+)", spec)
@@ -214,7 +215,7 @@ def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]: 
     raise RegistryError(message)
 
 
-def _inventory(home: MlflowHome, models: tuple[RegisteredModel, ...]) -> str:
+def _inventory(home: Registry, models: tuple[RegisteredModel, ...]) -> str:
     """What can be asked for instead."""
     choices = []
     for model in models:
@@ -228,10 +229,10 @@ def _inventory(home: MlflowHome, models: tuple[RegisteredModel, ...]) -> str:
     return f"{home.path} holds {', '.join(choices)}"
 
 
-def _verified(client: Any, version: Any) -> ResolvedModel:  # noqa: ANN401
+def _verified(home: Registry, client: Any, version: Any) -> ResolvedModel:  # noqa: ANN401
     """The version's bundle, compared with the digest that was registered."""
     label = f"{version.name}/{version.version}"
-    place = Path(client.get_model_version_download_uri(version.name, version.version))
+    place = home.bundle_place(client, version)
     manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
     registered = version.tags.get(DIGEST_TAG)
     if registered is None or not manifests:

@@ -11,6 +11,7 @@ from training import (
     train_command,
     validate_command,
 )
+from training.review import commands as review_commands
 
 
 def register(app: typer.Typer, *, score_everybody: demo_command.ScoreEverybody) -> None:
@@ -30,6 +31,7 @@ def register(app: typer.Typer, *, score_everybody: demo_command.ScoreEverybody) 
         validate_command,
         model_commands,
         mlflow_commands,
+        review_commands,
     ):
         module.register(app)
     demo_command.register(app, score_everybody=score_everybody)

@@ -12,7 +12,7 @@ from typing import Any
 
 from segmenter.bundle import read_manifest
 from segmenter.flavor import write_flavor
-from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.mlflow_home import import_mlflow
 from segmenter.registry import (
     CHALLENGER,
     CHAMPION,
@@ -21,6 +21,9 @@ from segmenter.registry import (
     all_pages,
     check_model_name,
 )
+from segmenter.tracking_server import Registry
+from training.review.decision_log import DONE, Decision
+from training.review.desk import REGISTER, RENAME, Desk, is_placing, log_of
 from training.tracking import Tracker, as_registry_error
 
 VALIDITY_TAG = "validity"
@@ -64,7 +67,7 @@ class RegisteredVersion:
 class _Registration:
     """One registration under way."""
 
-    home: MlflowHome
+    home: Registry
     client: Any
     name: str
     run_id: str
@@ -84,9 +87,9 @@ def register(
     """Log a bundle as an MLflow model of a run and register it as a version.
 
     The new version becomes `challenger`; it becomes `champion` too when the model has none and
-    the version may lead. The same bundle of the same run is registered once: a second call, also
-    after a kill at any point, answers with the version that exists and moves no alias of a
-    finished registration.
+    the version may lead; the log of decisions says so. The same bundle of the same run is
+    registered once: a second call, also after a kill at any point, answers with the version that
+    exists and moves no alias of a finished registration.
 
     Parameters
     ----------
@@ -130,10 +133,13 @@ def register(
             version = _new_version(job, _logged_model(job, bundle), details)
         if REGISTERED_TAG not in version.tags:
             _link(job, version)
-            if successor_of is None:
-                _set_aliases(job, int(version.version), may_lead=may_lead)
-            else:
-                _hand_over(job, successor_of, to=int(version.version))
+            _place(
+                job,
+                int(version.version),
+                may_lead=may_lead,
+                successor_of=successor_of,
+                said=description,
+            )
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now)
         number = int(version.version)
@@ -180,7 +186,11 @@ def _new_version(job: _Registration, model_id: str, details: dict[str, Any]) -> 
         client.create_registered_model(job.name)
     with _as_default_home(job.home):
         return client.create_model_version(
-            job.name, f"{MODEL_SCHEME}{model_id}", run_id=job.run_id, **details
+            job.name,
+            f"{MODEL_SCHEME}{model_id}",
+            run_id=job.run_id,
+            model_id=model_id,
+            **details,
         )
 
 
@@ -193,26 +203,49 @@ def _link(job: _Registration, version: Any) -> None:  # noqa: ANN401 - mlflow's 
         job.client.set_logged_model_tags(model_id, {LINKS_TAG: json.dumps([*links, link])})
 
 
-def _set_aliases(job: _Registration, version: int, *, may_lead: bool) -> None:
+def _place(
+    job: _Registration, version: int, *, may_lead: bool, successor_of: int | None, said: str
+) -> None:
+    """Give the new version its aliases, as a decision in the log that nobody took by hand."""
+    desk = Desk(job.client, log_of(job.home, job.client))
+    desk.settle(job.name)
+    label = f"{job.name}/{version}"
+    if any(entry.kind == DONE and is_placing(entry.decision, label) for entry in desk.log.read()):
+        return
+    if successor_of is None:
+        aliases = _first_aliases(job, version, may_lead=may_lead)
+        action, reason = REGISTER, _why(aliases, may_lead=may_lead)
+    else:
+        aliases = dict.fromkeys(aliases_of(job.client, job.name, successor_of), version)
+        action, reason = RENAME, said
+    desk.decide(
+        Decision(action, job.name, version, job.digest, "segmenter", reason, aliases=aliases)
+    )
+
+
+def _first_aliases(job: _Registration, version: int, *, may_lead: bool) -> dict[str, int | None]:
     """The new version challenges; without a champion there is nothing to challenge.
 
     A version whose registration was cut short and ends late does not displace a newer challenger.
     """
-    aliases = job.client.get_registered_model(job.name).aliases
-    if int(aliases.get(CHALLENGER, 0)) < version:
-        job.client.set_registered_model_alias(job.name, CHALLENGER, version)
-    if may_lead and CHAMPION not in aliases:
-        job.client.set_registered_model_alias(job.name, CHAMPION, version)
+    held = job.client.get_registered_model(job.name).aliases
+    aliases: dict[str, int | None] = {}
+    if int(held.get(CHALLENGER, 0)) < version:
+        aliases[CHALLENGER] = version
+    if may_lead and CHAMPION not in held:
+        aliases[CHAMPION] = version
+    return aliases
 
 
-def _hand_over(job: _Registration, old: int, *, to: int) -> None:
-    """Let every alias of a version name its successor."""
-    for alias in aliases_of(job.client, job.name, old):
-        job.client.set_registered_model_alias(job.name, alias, to)
+def _why(aliases: Mapping[str, int | None], *, may_lead: bool) -> str:
+    """What a registration did, in words."""
+    if CHAMPION in aliases:
+        return "there was no champion"
+    return "challenges the champion" if may_lead else "challenges; it may not lead by itself"
 
 
 @contextmanager
-def _as_default_home(home: MlflowHome) -> Iterator[None]:
+def _as_default_home(home: Registry) -> Iterator[None]:
     """Let MLflow's global tracking URI be this home: the registry looks up models through it."""
     mlflow = import_mlflow()
     before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None

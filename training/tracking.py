@@ -5,7 +5,6 @@ model is `training.registration`; reading models back is `segmenter.registry`.
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from typing import Any, Self
 
 from segmenter.errors import RegistryError, SegmenterError
 from segmenter.files import write_json
-from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.mlflow_home import import_mlflow
+from segmenter.tracking_server import Registry
 
 PAUSE_S = 300.0
 """After a failed write, how long further writes are kept back: each may wait 20 s for a lock."""
@@ -63,7 +63,7 @@ class Tracker:
 
     def __init__(
         self,
-        home: MlflowHome,
+        home: Registry,
         run_id: str,
         *,
         resumed: bool,
@@ -77,7 +77,7 @@ class Tracker:
     @classmethod
     def start(
         cls,
-        home: MlflowHome,
+        home: Registry,
         experiment: str,
         *,
         resume: Path | None = None,
@@ -280,13 +280,13 @@ def _kept_run(client: Any, resume: Path | None) -> str | None:  # noqa: ANN401 -
     return run.info.run_id if run.info.lifecycle_stage == "active" else None
 
 
-def _experiment_id(home: MlflowHome, client: Any, name: str) -> str:  # noqa: ANN401
+def _experiment_id(home: Registry, client: Any, name: str) -> str:  # noqa: ANN401
     """The experiment of that name, made when missing with an explicit place for its files."""
     with home.lock():
         found = client.get_experiment_by_name(name)
         if found is None:
-            place = home.artifacts / (re.sub(r"[^\w.-]+", "-", name).strip(".-") or "experiment")
-            return str(client.create_experiment(name, artifact_location=str(place)))
+            place = home.experiment_place(name)
+            return str(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage != "active":
         message = (
             f"the experiment {name} of {home.path} was deleted; restore it with "

@@ -178,7 +178,7 @@ def _judged(
     tell(4, N_STEPS)
     within = _within(trial, outcomes, candidates, weights=weights)
     tell(5, N_STEPS)
-    summaries = _summaries(outcomes)
+    summaries = summaries_of(outcomes)
     report = ValidityReport(
         trial.cut,
         trial.end,
@@ -223,7 +223,7 @@ def _within(
     scored = [scorer.score(one) for one in candidates]
     return WithinActivity(
         N_BANDS,
-        _summaries(asked),
+        summaries_of(asked),
         rows_of(scored, asked),
         tuple(
             activity_share(one.name, one.labels, activity)
@@ -233,7 +233,8 @@ def _within(
     )
 
 
-def _summaries(outcomes: tuple[Outcome, ...]) -> tuple[OutcomeSummary, ...]:
+def summaries_of(outcomes: tuple[Outcome, ...]) -> tuple[OutcomeSummary, ...]:
+    """What a report keeps of the outcomes that were predicted."""
     return tuple(
         OutcomeSummary(
             outcome.name,

@@ -11,9 +11,9 @@ import numpy as np
 from segmenter.audience_model import AudienceModel
 from segmenter.clock import EPOCH, iso
 from segmenter.errors import BundleError
+from segmenter.golden import GoldenVectors
 from segmenter.registry import ResolvedModel
 from segmenter.segments.assignment import NO_SEGMENT
-from serving.api.golden import GoldenVectors
 from serving.api.problems import Problem
 from serving.api.schemas import RequestReader, UserEvents
 from serving.api.settings import Limits
@@ -62,7 +62,9 @@ class Scorer:
         _check_digest(model, resolved)
         names = {segment.id: segment.name for segment in model.segments}
         reader = RequestReader(model.network.vocabulary, limits)
-        return cls(model, resolved, reader, GoldenVectors.of(model), names)
+        golden = model.golden or GoldenVectors.of(model)
+        golden.check(model)
+        return cls(model, resolved, reader, golden, names)
 
     @property
     def label(self) -> str:

@@ -165,7 +165,7 @@ def test_a_registration_cut_after_any_of_its_writes_is_completed_by_the_next(
     writes = [
         at for at, name in enumerate(calls, start=1) if not name.startswith(("get_", "search_"))
     ]
-    assert len(writes) == 10
+    assert len(writes) == 11
     for at in writes:
         home = fresh(template, tmp_path / str(at))
         tracker = Tracker.start(home, "shoppers")

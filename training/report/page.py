@@ -58,7 +58,7 @@ def render(data: ReportData) -> str:
     return _template().render(
         data=data,
         segments=segments,
-        style=_style(),
+        style=page_style(),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         payload=_embedded(map_payload(data, segments)),
@@ -95,7 +95,8 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's own type says no more
     return environment.get_template("report.html")
 
 
-def _style() -> str:
+def page_style() -> str:
+    """Colours and style sheet that every page shares."""
     colours = (
         f":root{{{css_colours(0)}}}"
         f"@media screen and (prefers-color-scheme:dark){{:root{{{css_colours(1)}}}}}"

@@ -7,19 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from segmenter.audience_model import AudienceModel
 from segmenter.errors import BundleError, RegistryError
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel, resolve
 from serving.api.champion import Alias, ChampionWatch
-from serving.api.golden import GoldenVectors
 from serving.api.holder import ModelHolder
 from serving.api.metrics import Metrics
 from serving.api.scorer import Scorer
 from serving.api.server import ServerSettings
 from serving.api.settings import Limits
 from serving.api.worker import Worker
-from tests.models import World, make_model
+from tests.models import World
 from tests.serving.api.running import Client, running
 
 WAIT_S = 60
@@ -120,13 +118,6 @@ def test_an_alias_is_read_without_mlflow_as_mlflow_has_it(shared_home: MlflowHom
     assert shared_home.alias_version("shoppers", "nobody") is None
     with pytest.raises(RegistryError, match="cannot read the aliases"):
         MlflowHome(Path("nowhere")).alias_version("shoppers", "champion")
-
-
-def test_golden_vectors_tell_one_model_from_another(world: World) -> None:
-    golden = GoldenVectors.of(world.model)
-    golden.check(AudienceModel.load(world.bundle))
-    with pytest.raises(BundleError, match="golden vectors"):
-        golden.check(make_model(world.store, seed=1))
 
 
 def test_a_bundle_that_changed_since_it_was_found_is_refused(world: World) -> None:
