@@ -7,6 +7,7 @@ the most frequent part of it and keeps that part in its bundle.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,14 @@ class Vocabulary:
         """Names of the categorical fields."""
         return tuple(self.values)
 
+    @cached_property
+    def _codes(self) -> dict[str, dict[str, int]]:
+        """Model code of each known text, per field."""
+        return {
+            name: {text: code for code, text in enumerate(texts, start=FIRST)}
+            for name, texts in self.values.items()
+        }
+
     def size(self, name: str) -> int:
         """Count of model codes of a field: missing, other and each known value."""
         return len(self.values[name]) + FIRST
@@ -74,13 +83,13 @@ class Vocabulary:
         numpy.ndarray
             int64 of shape ``(len(texts) + 1,)``; entry ``c`` is the model code of code ``c``.
         """
-        known = {text: code for code, text in enumerate(self.values[name], start=FIRST)}
+        known = self._codes[name]
         codes = [MISSING, *(known.get(text, OTHER) for text in texts)]
         return np.asarray(codes, dtype=np.int64)
 
     def encode(self, name: str, texts: Iterable[str | None]) -> list[int]:
         """Model codes of texts that come from outside a store; None is missing."""
-        known = {text: code for code, text in enumerate(self.values[name], start=FIRST)}
+        known = self._codes[name]
         return [MISSING if text is None else known.get(text, OTHER) for text in texts]
 
     def to_json(self) -> dict[str, Any]:
