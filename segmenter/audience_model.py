@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from segmenter.autoencoder.activity import Activity, Recent
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.bundle import read_bundle, write_bundle
 from segmenter.clock import iso
@@ -116,6 +117,11 @@ class AudienceModel:
     def embed_batch(self, batch: EventBatch) -> np.ndarray:
         """Embeddings float32 [B, embedding_dim] of one batch."""
         return embed_batch(self.network, batch)
+
+    def embed_sums(self, activity: Activity, recent: Recent, newest: EventBatch) -> np.ndarray:
+        """Embeddings float32 [B, embedding_dim] of histories known by sums and newest events."""
+        with torch.inference_mode():
+            return self.network.encode_sums(activity, recent, newest).joined().numpy()
 
     def assign(self, embeddings: np.ndarray) -> Assignment:
         """Segment, strength and second-best segment of each embedding.

@@ -14,6 +14,8 @@ A message names what was found and the option or step that mends it. The tree:
     * `RegistryError`: the MLflow home, a model, a version or an alias is missing or damaged
     * `ExportRefusedError`: an audience must not leave: small, sensitive, stale, not the champion
     * `OutputError`: a result cannot be written where it was asked for
+    * `StateError`: what is kept of a user cannot be gone on with
+        * `StateUnreachableError`: where it is kept cannot be read or written now
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
 """
@@ -65,6 +67,14 @@ class ExportRefusedError(SegmenterError):
 
 class OutputError(SegmenterError):
     """A result cannot be written where it was asked for."""
+
+
+class StateError(SegmenterError):
+    """What is kept of a user cannot be gone on with."""
+
+
+class StateUnreachableError(StateError):
+    """Where users' histories are kept cannot be read or written now."""
 
 
 class SpaceError(SegmenterError):

@@ -24,6 +24,8 @@ SCOPES = {
     "/v1/assign": "assign",
     "/v1/assign:batch": "assign",
     "/v1/embed": "embed",
+    "/v1/users:append": "keep",
+    "/v1/users:forget": "keep",
     "/v1/segments": "read",
     "/v1/model": "read",
     "/openapi.json": "read",

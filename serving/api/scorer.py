@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from serving.api.problems import Problem
 from serving.api.schemas import RequestReader, UserEvents
 from serving.api.settings import Limits
 from serving.api.times import MICROSECOND
+from serving.state.keeper import HistoryKeeper
 
 Answer = dict[str, Any] | Problem
 Score = Callable[["Scorer", Sequence[UserEvents], dt.datetime], list[Answer]]
@@ -69,26 +71,38 @@ class Scorer:
         """What answers are stamped with."""
         return self.resolved.label
 
+    @cached_property
+    def keeper(self) -> HistoryKeeper:
+        """Reads and grows kept histories for the model."""
+        return HistoryKeeper(self.model, max_recent=self.reader.limits.events_per_user)
+
     def assign(self, users: Sequence[UserEvents], now: dt.datetime) -> list[Answer]:
         """The segment of each user, or why there is none."""
         answers, embeddings, rows = self._embedded(users, now)
-        found = self.model.assign(embeddings)
+        found = self.segments_of(embeddings)
         for place, row in enumerate(rows):
-            first, second = int(found.segment_id[place]), int(found.second_segment_id[place])
             answer = answers[row]
             assert isinstance(answer, dict)
-            answers[row] = {
-                "user_id": answer["user_id"],
-                "segment_id": first,
-                "segment_name": self.names[first],
-                "strength": float(found.strength[place]),
-                "second_segment_id": None if second == NO_SEGMENT else second,
-                "second_segment_name": self.names.get(second),
-                "novelty": float(found.novelty[place]),
-                "as_of": answer["as_of"],
-                "model_version": self.label,
-            }
+            answers[row] = {"user_id": answer["user_id"]} | found[place] | answer
         return answers
+
+    def segments_of(self, embeddings: np.ndarray) -> list[dict[str, Any]]:
+        """What answers say of the segments of embeddings float32 [n, d]."""
+        found = self.model.assign(embeddings)
+        told = []
+        for place in range(len(embeddings)):
+            first, second = int(found.segment_id[place]), int(found.second_segment_id[place])
+            told.append(
+                {
+                    "segment_id": first,
+                    "segment_name": self.names[first],
+                    "strength": float(found.strength[place]),
+                    "second_segment_id": None if second == NO_SEGMENT else second,
+                    "second_segment_name": self.names.get(second),
+                    "novelty": float(found.novelty[place]),
+                }
+            )
+        return told
 
     def embed(self, users: Sequence[UserEvents], now: dt.datetime) -> list[Answer]:
         """The embedding of each user, or why there is none."""
@@ -99,15 +113,14 @@ class Scorer:
             answers[row] = {
                 "user_id": answer["user_id"],
                 "embedding": embeddings[place].tolist(),
-                "as_of": answer["as_of"],
-                "model_version": self.label,
+                **answer,
             }
         return answers
 
     def _embedded(
         self, users: Sequence[UserEvents], now: dt.datetime
     ) -> tuple[list[Answer], np.ndarray, list[int]]:
-        """Answers with user and time alone; embeddings float32 [a, d]; the rows they are of."""
+        """Answers with user, time and model; embeddings float32 [a, d]; the rows they are of."""
         present = (now - EPOCH) // MICROSECOND
         as_of = [_as_of(user, present) for user in users]
         moments = zip(users, as_of, strict=True)
@@ -123,7 +136,11 @@ class Scorer:
         for row in active:
             answers[row] = NO_NUMBER
         for row in computed:
-            answers[row] = {"user_id": users[row]["user_id"], "as_of": iso(as_of[row])}
+            answers[row] = {
+                "user_id": users[row]["user_id"],
+                "as_of": iso(as_of[row]),
+                "model_version": self.label,
+            }
         return answers, embeddings[finite], computed
 
     def _columns(self, users: Sequence[UserEvents]) -> dict[str, list[list[Any] | None]]:
