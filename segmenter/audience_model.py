@@ -6,14 +6,15 @@ training room; here nothing is learned.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from segmenter.autoencoder.activity import Activity, Recent
 from segmenter.autoencoder.model import SequenceAutoencoder
+from segmenter.autoencoder.one_user.encoder import OneUserEncoder
 from segmenter.bundle import read_bundle, write_bundle
 from segmenter.clock import iso
 from segmenter.errors import BundleError
@@ -64,6 +65,11 @@ class AudienceModel:
     def embedding_dim(self) -> int:
         """Length of one embedding."""
         return self.network.embedding_dimensions
+
+    @cached_property
+    def one_user(self) -> OneUserEncoder:
+        """Embeds one user at a time, quickly; made at its first use."""
+        return OneUserEncoder(self.network)
 
     @property
     def trained_as_of(self) -> int:
@@ -117,11 +123,6 @@ class AudienceModel:
     def embed_batch(self, batch: EventBatch) -> np.ndarray:
         """Embeddings float32 [B, embedding_dim] of one batch."""
         return embed_batch(self.network, batch)
-
-    def embed_sums(self, activity: Activity, recent: Recent, newest: EventBatch) -> np.ndarray:
-        """Embeddings float32 [B, embedding_dim] of histories known by sums and newest events."""
-        with torch.inference_mode():
-            return self.network.encode_sums(activity, recent, newest).joined().numpy()
 
     def assign(self, embeddings: np.ndarray) -> Assignment:
         """Segment, strength and second-best segment of each embedding.

@@ -1,8 +1,7 @@
-"""What a history adds up to: the sums from which the profile is made.
+"""What histories add up to: the sums from which the profile is made.
 
-Of two parts of a history, one before the other, `joined` gives the sums of both: so a history may
-grow by its newest events without being kept or read again. What is seen relative to the as-of
-time, `Recent`, needs the events of the longest look-back window and no older ones.
+In double precision, so that the order in which they are added does not matter: features that are
+alike to the last digit share a place on the quantile scale, and rounding must not tear them apart.
 """
 
 from dataclasses import dataclass
@@ -110,10 +109,6 @@ class Recent:
     as_of: Tensor
     n_events: Tensor
     totals: dict[str, Tensor]
-
-    def __add__(self, other: "Recent") -> "Recent":
-        totals = {name: total + other.totals[name] for name, total in self.totals.items()}
-        return Recent(self.as_of, self.n_events + other.n_events, totals)
 
 
 def sum_by_owner(values: Tensor, owner: Tensor, n_owners: int) -> Tensor:
@@ -226,39 +221,6 @@ def recent_of(
     return Recent(batch.as_of, parts[0], dict(zip(numeric, parts[1:], strict=True)))
 
 
-def joined(earlier: Activity, later: Activity, *, same_visit: Tensor) -> Activity:
-    """Sums of both parts of histories.
-
-    Parameters
-    ----------
-    earlier, later
-        Of the same users, who have events in both; no event of `later` is before one of `earlier`.
-    same_visit
-        bool [B]: whether the first event of `later` goes on with the last visit of `earlier`.
-    """
-    same_day = earlier.last // DAY_US == later.first // DAY_US
-    between = (later.first - earlier.last).double()
-    gaps = torch.stack([earlier.greatest_gap, later.greatest_gap, between])
-    return Activity(
-        n_events=earlier.n_events + later.n_events,
-        n_days=earlier.n_days + later.n_days - same_day.double(),
-        n_visits=earlier.n_visits + later.n_visits - same_visit.double(),
-        first=earlier.first,
-        last=later.last,
-        greatest_gap=gaps.amax(0),
-        hours=earlier.hours + later.hours,
-        weekdays=earlier.weekdays + later.weekdays,
-        numbers={
-            name: _joined_numbers(sums, later.numbers[name])
-            for name, sums in earlier.numbers.items()
-        },
-        values={
-            name: _joined_values(counts, later.values[name])
-            for name, counts in earlier.values.items()
-        },
-    )
-
-
 def ragged_sums(columns: list[Tensor], batch: EventBatch) -> Tensor:
     """Sums of columns [E] over the events of each user, float64 [n_columns, B]."""
     stacked = torch.stack([column.double() for column in columns], dim=1)
@@ -288,32 +250,3 @@ def _number_sums(batch: EventBatch, name: str) -> NumberSums:
     mean = total / known.clamp(min=1)
     (deviations,) = ragged_sums([((value - mean[batch.owner]) * present).square()], batch)
     return NumberSums(known, total, deviations, _greatest(value, batch))
-
-
-def _joined_numbers(earlier: NumberSums, later: NumberSums) -> NumberSums:
-    """Sums of both.
-
-    References
-    ----------
-    Chan, Golub, LeVeque: "Updating Formulae and a Pairwise Algorithm for Computing Sample
-    Variances", 1979, equation 2.1.
-    """
-    known = earlier.known + later.known
-    apart = later.total / later.known.clamp(min=1) - earlier.total / earlier.known.clamp(min=1)
-    weight = earlier.known * later.known / known.clamp(min=1)
-    return NumberSums(
-        known,
-        earlier.total + later.total,
-        earlier.deviations + later.deviations + apart.square() * weight,
-        torch.maximum(earlier.greatest, later.greatest),
-    )
-
-
-def _joined_values(earlier: ValueCounts, later: ValueCounts) -> ValueCounts:
-    owner, code = (
-        torch.cat([getattr(part, name) for part in (earlier, later)]) for name in ("owner", "code")
-    )
-    size = int(code.max()) + 1 if len(code) else 1
-    keys, place = torch.unique(owner * size + code, sorted=True, return_inverse=True)
-    counts = sum_by_owner(torch.cat([earlier.count, later.count]), place, len(keys))
-    return ValueCounts(keys // size, keys % size, counts)

@@ -30,8 +30,6 @@ def pad(vectors: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         Padded [B, T, D] with zeros behind each history, and bool [B, T], true on real events.
         T is at least 1.
     """
-    if len(lengths) == 1 and len(vectors):
-        return vectors[None], torch.ones(vectors.shape[:1], dtype=torch.bool)[None]
     width = max(int(lengths.max()), 1) if len(lengths) else 1
     starts = torch.arange(len(lengths), device=lengths.device) * width
     padded = vectors.new_zeros(len(lengths) * width, vectors.shape[1])

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segmenter.autoencoder.activity import Activity, Recent
 from segmenter.autoencoder.config import AutoencoderConfig
 from segmenter.autoencoder.decoder import Crop, JourneyDecoder, crop
 from segmenter.autoencoder.encoder import ForecastEncoder, TasteEncoder
@@ -81,23 +80,9 @@ class SequenceAutoencoder(nn.Module):
 
     def encode(self, batch: EventBatch) -> Latent:
         """Both parts of the latent of each history."""
-        return self._encode(self.profile(batch), batch)
-
-    def encode_sums(self, activity: Activity, recent: Recent, newest: EventBatch) -> Latent:
-        """The same from what whole histories add up to, and their newest events.
-
-        Parameters
-        ----------
-        activity, recent
-            Sums of the whole histories.
-        newest
-            At least the newest events that the sequence branches read.
-        """
-        return self._encode(self.profile.from_sums(activity, recent), newest)
-
-    def _encode(self, profile: Tensor, newest: EventBatch) -> Latent:
-        forecast = self.forecast_encoder(newest, profile)
-        return Latent(forecast, self.taste_encoder(newest, profile))
+        profile = self.profile(batch)
+        forecast = self.forecast_encoder(batch, profile)
+        return Latent(forecast, self.taste_encoder(batch, profile))
 
     def decoder_input(self, latent: Latent) -> Tensor:
         """What the decoder reads: the forecast part at unit scale beside the taste part."""

@@ -213,10 +213,9 @@ class ProfileBranch(nn.Module):
 
     def what(self, batch: EventBatch) -> Tensor:
         """Directions of what was done, float32 [B, W], not yet scaled."""
-        return self.what_of(values_of(batch, self.vocabulary), len(batch))
+        return self._what_of(values_of(batch, self.vocabulary), len(batch))
 
-    def what_of(self, values: dict[str, ValueCounts], n_users: int) -> Tensor:
-        """The same of counted values."""
+    def _what_of(self, values: dict[str, ValueCounts], n_users: int) -> Tensor:
         users, parts = torch.arange(n_users, device=self.kept.device), []
         for field, found in enumerate(values.values()):
             weight = tfidf_weights(found, self.idf(field), n_users)
@@ -231,13 +230,10 @@ class ProfileBranch(nn.Module):
             )
         return torch.stack(parts).sum(0)
 
-    def from_sums(self, activity: Activity, recent: Recent) -> Tensor:
-        """Profile of histories that are known by their sums, float32 [B, size]."""
-        how = features_of(activity, recent, self.vocabulary)[:, self.kept]
-        what = self.what_of(activity.values, len(activity)) / self.what_scale
-        return torch.cat([what, normal_scores(how, self.quantiles)], dim=1)
-
     def forward(self, batch: EventBatch) -> Tensor:
         """Profile of each user, float32 [B, size], each column of about unit variance."""
+        activity = activity_of(batch, self.vocabulary)
         recent = recent_of(batch, self.vocabulary.numeric, self.recent_days)
-        return self.from_sums(activity_of(batch, self.vocabulary), recent)
+        how = features_of(activity, recent, self.vocabulary)[:, self.kept]
+        what = self._what_of(activity.values, len(batch)) / self.what_scale
+        return torch.cat([what, normal_scores(how, self.quantiles)], dim=1)

@@ -42,24 +42,6 @@ class _Scan(torch.autograd.Function):
         return to_keep, to_new
 
 
-def scan_in_doublings(keep: Tensor, new: Tensor) -> Tensor:
-    """The states of `_Scan`, each step joined with all before it in ``log2 T`` rounds.
-
-    More arithmetic and far fewer calls: of one user's 128 steps it takes a third of the time.
-
-    References
-    ----------
-    Hillis, Steele: "Data Parallel Algorithms", Communications of the ACM 29 (1986), p. 1173.
-    """
-    reach = 1
-    while reach < len(new):
-        later = torch.addcmul(new[reach:], keep[reach:], new[:-reach])
-        new = torch.cat([new[:reach], later])
-        keep = torch.cat([keep[:reach], keep[reach:] * keep[:-reach]])
-        reach *= 2
-    return new
-
-
 class GatedRecurrence(nn.Module):
     """One layer of the recurrence.
 
@@ -87,8 +69,5 @@ class GatedRecurrence(nn.Module):
         gate, candidate = self.gate_and_candidate(steps.transpose(0, 1)).chunk(2, dim=2)
         # Under mixed precision the products are short floats; sums over many steps must not be.
         opening = torch.sigmoid(gate.float())
-        keep, new = 1 - opening, opening * torch.tanh(candidate.float())
-        if steps.shape[0] == 1 and not torch.is_grad_enabled():
-            return scan_in_doublings(keep, new).transpose(0, 1)
-        states: Tensor = _Scan.apply(keep, new)
+        states: Tensor = _Scan.apply(1 - opening, opening * torch.tanh(candidate.float()))
         return states.transpose(0, 1)

@@ -51,8 +51,6 @@ class EventBatch:
     @cached_property
     def owner(self) -> Tensor:
         """int64 [E]: the row in the batch that each event belongs to."""
-        if len(self) == 1:
-            return torch.zeros_like(self.times)
         rows = torch.arange(len(self.lengths), device=self.lengths.device)
         return torch.repeat_interleave(rows, self.lengths)
 
@@ -61,7 +59,7 @@ class EventBatch:
         """int64 [B]: position of each user's first event."""
         return torch.cumsum(self.lengths, 0) - self.lengths
 
-    def take(self, events: Tensor | slice, lengths: Tensor) -> "EventBatch":
+    def take(self, events: Tensor, lengths: Tensor) -> "EventBatch":
         """Keep some events, given in order, of which each user has `lengths`."""
         return EventBatch(
             times=self.times[events],
@@ -77,8 +75,6 @@ class EventBatch:
         if len(self.times) <= n_events or not (self.lengths > n_events).any():
             return self
         lengths = self.lengths.clamp(max=n_events)
-        if len(self) == 1:
-            return self.take(slice(-n_events, None), lengths)
         return self.take(ragged_range(self.starts + self.lengths - lengths, lengths), lengths)
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> "EventBatch":

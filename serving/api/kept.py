@@ -122,7 +122,7 @@ def appended(
         embedding = scorer.keeper.embedding(kept, as_of=as_of)
         if not np.isfinite(embedding).all():
             raise NO_NUMBER
-        (told,) = scorer.segments_of(embedding)
+        (told,) = scorer.segments_of(embedding[None])
         answer.update({"user_id": user["user_id"]} | told | {"as_of": iso(as_of)})
         answer.update({"model_version": scorer.label})
         answer.update({"n_events": kept.n_events, "n_repeated": n_repeated})

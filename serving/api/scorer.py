@@ -14,7 +14,7 @@ from segmenter.clock import EPOCH, iso
 from segmenter.errors import BundleError
 from segmenter.registry import ResolvedModel
 from segmenter.segments.assignment import NO_SEGMENT
-from serving.api.golden import GoldenVectors
+from serving.api.golden import TOLERANCE, GoldenVectors
 from serving.api.problems import Problem
 from serving.api.schemas import RequestReader, UserEvents
 from serving.api.settings import Limits
@@ -58,13 +58,15 @@ class Scorer:
         ------
         BundleError
             If the bundle is damaged, is not the one that was resolved, or fails its golden
-            vectors.
+            vectors, whether embedded by the network or by the encoder of one user.
         """
         model = AudienceModel.load(resolved.folder)
         _check_digest(model, resolved)
         names = {segment.id: segment.name for segment in model.segments}
         reader = RequestReader(model.network.vocabulary, limits)
-        return cls(model, resolved, reader, GoldenVectors.of(model), names)
+        golden = GoldenVectors.of(model)
+        check_one_user(model, golden)
+        return cls(model, resolved, reader, golden, names)
 
     @property
     def label(self) -> str:
@@ -127,9 +129,7 @@ class Scorer:
         active = [row for row, (user, end) in enumerate(moments) if _began(user, end)]
         embeddings = np.empty((0, self.model.embedding_dim), dtype=np.float32)
         if active:
-            columns = self._columns([users[row] for row in active])
-            batch = self.model.batch_of(columns, as_of=[as_of[row] for row in active])
-            embeddings = self.model.embed_batch(batch)
+            embeddings = np.stack([self._embedding(users[row], as_of[row]) for row in active])
         finite = np.isfinite(embeddings.sum(axis=1, dtype=np.float64))
         computed = [row for row, good in zip(active, finite, strict=True) if good]
         answers: list[Answer] = [NO_EVENT] * len(users)
@@ -143,13 +143,12 @@ class Scorer:
             }
         return answers, embeddings[finite], computed
 
-    def _columns(self, users: Sequence[UserEvents]) -> dict[str, list[list[Any] | None]]:
-        """Parallel lists per user of every field that the model reads."""
+    def _embedding(self, user: UserEvents, as_of: int) -> np.ndarray:
+        """Embedding float32 [d] of a user with events at or before a time."""
+        encoder, given = self.model.one_user, user["events"]
         names = ("time", *self.reader.fields)
-        return {
-            name: [[event.get(name) for event in user["events"]] for user in users]
-            for name in names
-        }
+        columns = {name: [event.get(name) for event in given] for name in names}
+        return encoder.embed(encoder.coder.events(columns, as_of=as_of), as_of=as_of)
 
 
 NO_EVENT = Problem(
@@ -175,6 +174,26 @@ def _as_of(user: UserEvents, present: int) -> int:
 
 def _began(user: UserEvents, as_of: int) -> bool:
     return any(event["time"] <= as_of for event in user["events"])
+
+
+def check_one_user(model: AudienceModel, golden: GoldenVectors) -> None:
+    """Hold the encoder of one user to the golden vectors, which are the network's.
+
+    Raises
+    ------
+    BundleError
+        If an embedding is another one.
+    """
+    for user, (wanted, as_of) in enumerate(zip(golden.embeddings, golden.as_of, strict=True)):
+        columns = {name: lists[user] for name, lists in golden.columns.items()}
+        events = model.one_user.coder.events(columns, as_of=as_of)
+        error = float(np.abs(model.one_user.embed(events, as_of=as_of) - wanted).max())
+        if not error <= TOLERANCE:
+            message = (
+                "one user must have the embedding that batch scoring gives; a golden vector "
+                f"differs by {error:.3g}, more than {TOLERANCE}; train with this release"
+            )
+            raise BundleError(message)
 
 
 def _check_digest(model: AudienceModel, resolved: ResolvedModel) -> None:

@@ -7,26 +7,16 @@ and what a model makes of it, stands in `serving.state.keeper`.
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from segmenter.autoencoder.activity import Activity, NumberSums, ValueCounts
+from segmenter.autoencoder.one_user.sums import HistorySums
 from segmenter.errors import StateError
 
 FORM = 1
 """Of the bytes; another one is not read."""
-KINDS = {
-    "first": torch.int64,
-    "last": torch.int64,
-    "hours": torch.float32,
-    "weekdays": torch.float32,
-}
-"""Of the sums that are not double precision."""
-PARTS = ("known", "total", "deviations", "greatest")
 
 
 @dataclass(frozen=True)
@@ -37,21 +27,20 @@ class Settled:
     ----------
     reads
         Digest of what the model that settled them reads, see `HistoryKeeper`.
-    activity
-        Their sums, as a batch of one.
+    sums
+        What they add up to.
     visit
         Session or order of the last of them.
-    times
-        int64 [n], microseconds: those inside the longest window at the newest event.
-    numbers
-        Per numeric field their values, float32 [n].
+    times, numbers
+        int64 [n] microseconds and float32 [N, n]: of those inside the longest window at the
+        newest event, in time order.
     """
 
     reads: str
-    activity: Activity
+    sums: HistorySums
     visit: str | None
     times: np.ndarray
-    numbers: dict[str, np.ndarray]
+    numbers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -72,12 +61,12 @@ class KeptHistory:
     @property
     def n_events(self) -> int:
         """Events in all."""
-        before = 0 if self.settled is None else int(self.settled.activity.n_events)
+        before = 0 if self.settled is None else self.settled.sums.n_events
         return before + len(self.newest["time"])
 
     def to_bytes(self) -> bytes:
         """For a store."""
-        settled = None if self.settled is None else _plain_settled(self.settled)
+        settled = None if self.settled is None else _plain(self.settled)
         return json.dumps({"form": FORM, "newest": self.newest, "settled": settled}).encode()
 
     @classmethod
@@ -108,60 +97,33 @@ def _require_form(plain: dict[str, Any]) -> None:
         raise ValueError(message)
 
 
-def _plain_settled(settled: Settled) -> dict[str, Any]:
+def _plain(settled: Settled) -> dict[str, Any]:
+    """Arrays as texts; an array of numbers says its own shape."""
+    sums = {item.name: _packed(getattr(settled.sums, item.name)) for item in fields(settled.sums)}
     return {
         "reads": settled.reads,
-        "activity": _listed(settled.activity),
+        "sums": sums,
         "visit": settled.visit,
-        "times": _text_of(settled.times),
-        "numbers": {name: _text_of(values) for name, values in settled.numbers.items()},
+        "times": _packed(settled.times),
+        "numbers": _packed(settled.numbers),
     }
 
 
 def _read_settled(plain: dict[str, Any]) -> Settled:
-    numbers = {name: _array_of(text, np.float32) for name, text in plain["numbers"].items()}
-    return Settled(
-        plain["reads"],
-        _read_activity(plain["activity"]),
-        plain["visit"],
-        _array_of(plain["times"], np.int64),
-        numbers,
-    )
+    sums = HistorySums(**{name: _unpacked(value) for name, value in plain["sums"].items()})
+    times, numbers = _unpacked(plain["times"]), _unpacked(plain["numbers"])
+    return Settled(plain["reads"], sums, plain["visit"], times, numbers)
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401 - a tree of tensors
-    """A tree of tensors as a tree of lists."""
-    if isinstance(value, Tensor):
-        return value.tolist()
-    tree = value if isinstance(value, dict) else vars(value)
-    return {name: _listed(one) for name, one in tree.items()}
+def _packed(value: Any) -> Any:  # noqa: ANN401 - a number or an array
+    if not isinstance(value, np.ndarray):
+        return int(value)
+    content = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+    return [value.dtype.str, list(value.shape), content]
 
 
-def _read_activity(plain: dict[str, Any]) -> Activity:
-    """Inverse of `_listed`; the kinds of numbers are those of `Activity`."""
-    sums = {
-        name: torch.tensor(values, dtype=KINDS.get(name, torch.float64))
-        for name, values in plain.items()
-        if name not in ("numbers", "values")
-    }
-    numbers = {
-        name: NumberSums(*(torch.tensor(one[part], dtype=torch.float64) for part in PARTS))
-        for name, one in plain["numbers"].items()
-    }
-    values = {
-        name: ValueCounts(
-            torch.tensor(one["owner"], dtype=torch.int64),
-            torch.tensor(one["code"], dtype=torch.int64),
-            torch.tensor(one["count"], dtype=torch.float32),
-        )
-        for name, one in plain["values"].items()
-    }
-    return Activity(**sums, numbers=numbers, values=values)
-
-
-def _text_of(array: np.ndarray) -> str:
-    return base64.b64encode(array.tobytes()).decode()
-
-
-def _array_of(text: str, kind: type) -> np.ndarray:
-    return np.frombuffer(bytearray(base64.b64decode(text)), dtype=kind)
+def _unpacked(value: Any) -> Any:  # noqa: ANN401 - as above
+    if not isinstance(value, list):
+        return value
+    kind, shape, content = value
+    return np.frombuffer(base64.b64decode(content), dtype=kind).reshape(shape)

@@ -6,16 +6,17 @@ branches read, are there as they came, and the profile is made from sums that jo
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from segmenter.audience_model import AudienceModel
-from segmenter.autoencoder.activity import VISIT_PAUSE_US, Activity, activity_of, joined, recent_of
+from segmenter.autoencoder.activity import VISIT_PAUSE_US
 from segmenter.autoencoder.config import DAY_US
+from segmenter.autoencoder.one_user.events import UserEvents
+from segmenter.autoencoder.one_user.sums import HistorySums, joined, recent_of, sums_of
 from segmenter.errors import StateError
-from segmenter.events.batches import EventBatch, batch_from_lists
 from segmenter.files import digest_of_json
 from serving.state.history import KeptHistory, Settled
 
@@ -44,15 +45,13 @@ class HistoryKeeper:
     """
 
     def __init__(self, model: AudienceModel, *, max_recent: int) -> None:
-        network, self.model, self.max_recent = model.network, model, max_recent
-        self.vocabulary = network.vocabulary
-        self.recent_days = network.config.recent_days
-        self.n_newest = max(network.config.forecast_events, network.config.sequence_events)
-        grouping = [self.vocabulary.grouping] if self.vocabulary.grouping else []
-        fields = ("time", *self.vocabulary.categorical, *grouping, *self.vocabulary.numeric)
+        vocabulary, self.encoder = model.network.vocabulary, model.one_user
+        self.max_recent, self.n_newest = max_recent, self.encoder.n_newest
+        grouping = [vocabulary.grouping] if vocabulary.grouping else []
+        fields = ("time", *vocabulary.categorical, *grouping, *vocabulary.numeric)
         self.fields = tuple(dict.fromkeys(fields))
-        read = [self.vocabulary.to_json(), max(self.recent_days), self.n_newest]
-        self.reads = digest_of_json(read)
+        longest_days = float(self.encoder.recent_days.max())
+        self.reads = digest_of_json([vocabulary.to_json(), longest_days, self.n_newest])
 
     def grown(
         self, kept: KeptHistory | None, events: Sequence[dict[str, Any]]
@@ -123,66 +122,50 @@ class HistoryKeeper:
             raise StateError(message)
 
     def embedding(self, kept: KeptHistory, *, as_of: int) -> np.ndarray:
-        """Embedding float32 [1, D] at a time that is not before the newest event."""
-        columns = {name: [kept.newest[name]] for name in self.fields}
-        with torch.inference_mode():
-            newest = batch_from_lists(self.vocabulary, columns, [as_of])
-            activity = activity_of(newest, self.vocabulary)
-            recent = recent_of(newest, self.vocabulary.numeric, self.recent_days)
-            if kept.settled is not None:
-                activity = self._joined(kept.settled, activity, self._visit(kept.newest))
-                older = _times_and_numbers(kept.settled, as_of)
-                recent += recent_of(older, self.vocabulary.numeric, self.recent_days)
-            return self.model.embed_sums(activity, recent, newest)
+        """Embedding float32 [D] at a time that is not before the newest event."""
+        newest, settled = self.encoder.coder.events(kept.newest), kept.settled
+        sums = sums_of(newest, self.encoder.coder)
+        recent = self._recent(newest.times, newest.numbers, as_of)
+        if settled is not None:
+            sums = self._joined(settled, sums, newest)
+            recent += self._recent(settled.times, settled.numbers, as_of)
+        return self.encoder.embed_sums(sums, recent, newest, as_of=as_of)
+
+    def _recent(self, times: np.ndarray, numbers: np.ndarray, as_of: int) -> np.ndarray:
+        return recent_of(times, numbers, as_of=as_of, recent_days=self.encoder.recent_days)
 
     def _settle(self, settled: Settled | None, rows: list[tuple[Any, ...]]) -> Settled:
         """Add events to the older ones."""
-        columns = self._columns(rows)
-        plain = {name: [values] for name, values in columns.items()}
-        with torch.inference_mode():
-            batch = batch_from_lists(self.vocabulary, plain, [rows[-1][0]])
-            activity = activity_of(batch, self.vocabulary)
-            if settled is not None:
-                activity = self._joined(settled, activity, self._visit(columns))
-        times = batch.times.numpy()
-        numbers = {name: batch.numbers[name].numpy() for name in self.vocabulary.numeric}
+        events = self.encoder.coder.events(self._columns(rows))
+        sums = sums_of(events, self.encoder.coder)
+        times, numbers = events.times, events.numbers
         if settled is not None:
+            sums = self._joined(settled, sums, events)
             times = np.concatenate([settled.times, times])
-            numbers = {
-                name: np.concatenate([settled.numbers[name], values])
-                for name, values in numbers.items()
-            }
-        visit = self._visit({name: values[-1:] for name, values in columns.items()})
-        return Settled(self.reads, activity, visit, times, numbers)
+            numbers = np.concatenate([settled.numbers, numbers], axis=1)
+        visit = None if events.visits is None else events.visits[-1]
+        return Settled(self.reads, sums, visit, times, numbers)
 
     def _pruned(self, settled: Settled, newest: int) -> Settled:
         """Without what no window reaches any more at or after the newest event."""
-        longest_us = max(self.recent_days) * DAY_US * (1 + 1e-5)  # ages are single precision
-        start = int(np.searchsorted(settled.times, newest - int(longest_us)))
+        longest_days = float(self.encoder.recent_days.max())
+        longest_us = int(longest_days * DAY_US * (1 + 1e-5))  # ages are single precision
+        start = int(np.searchsorted(settled.times, newest - longest_us))
         if len(settled.times) - start > self.max_recent:
             message = (
                 f"a user must have at most {self.max_recent} older events within "
-                f"{max(self.recent_days):g} days; assign from the events themselves instead"
+                f"{longest_days:g} days; assign from the events themselves instead"
             )
             raise StateError(message)
-        if not start:
-            return settled
-        numbers = {name: values[start:] for name, values in settled.numbers.items()}
-        return Settled(
-            settled.reads, settled.activity, settled.visit, settled.times[start:], numbers
-        )
+        numbers = settled.numbers[:, start:]
+        return replace(settled, times=settled.times[start:], numbers=numbers)
 
-    def _joined(self, settled: Settled, later: Activity, visit: str | None) -> Activity:
-        before = settled.activity
-        same = later.first - before.last <= VISIT_PAUSE_US
-        if self.vocabulary.grouping is not None:
-            same = torch.tensor([settled.visit == visit])
-        return joined(before, later, same_visit=same)
-
-    def _visit(self, columns: dict[str, list[Any]]) -> str | None:
-        """Session or order of the first of some events."""
-        grouping = self.vocabulary.grouping
-        return None if grouping is None else columns[grouping][0]
+    def _joined(self, settled: Settled, sums: HistorySums, later: UserEvents) -> HistorySums:
+        """Sums of the older events and later ones."""
+        same_visit = sums.first - settled.sums.last <= VISIT_PAUSE_US
+        if later.visits is not None:
+            same_visit = later.visits[0] == settled.visit
+        return joined(settled.sums, sums, same_visit=same_visit)
 
     def _columns(self, rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
         columns = zip(*rows, strict=True)
@@ -204,15 +187,3 @@ def _without_repeats(
         else:
             fresh.append(row)
     return fresh
-
-
-def _times_and_numbers(settled: Settled, as_of: int) -> EventBatch:
-    """The settled events that a window may reach, as far as they are known."""
-    return EventBatch(
-        times=torch.from_numpy(settled.times),
-        codes={},
-        numbers={name: torch.from_numpy(values) for name, values in settled.numbers.items()},
-        visits=None,
-        lengths=torch.tensor([len(settled.times)]),
-        as_of=torch.tensor([as_of]),
-    )

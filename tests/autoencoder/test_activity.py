@@ -1,21 +1,13 @@
-"""Sums of histories: those of two parts join to those of the whole, and the features follow."""
+"""Features of activity, counted again by hand."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, strategies as st
 
-from segmenter.autoencoder.activity import (
-    VISIT_PAUSE_US,
-    activity_of,
-    joined,
-    recent_of,
-)
 from segmenter.autoencoder.config import DAY_US
-from segmenter.autoencoder.profile import activity_features, activity_names, features_of
-from segmenter.autoencoder.recurrence import GatedRecurrence
+from segmenter.autoencoder.profile import activity_features, activity_names
 from segmenter.events.batches import EventBatch, batch_from_lists
 from segmenter.events.vocabulary import Vocabulary
 
@@ -41,21 +33,6 @@ def batch_of(*users: list[tuple]) -> EventBatch:
         "value": [[value for *_, value in events] for events in users],
     }
     return batch_from_lists(VOCABULARY, columns, [NOW] * len(users))
-
-
-@given(st.lists(one_event, min_size=2, max_size=30), st.data())
-def test_two_parts_of_a_history_join_to_the_whole(
-    events: list[tuple], data: st.DataObject
-) -> None:
-    events.sort(key=lambda event: -event[0])
-    cut = data.draw(st.integers(1, len(events) - 1))
-    whole, *parts = (batch_of(some) for some in (events, events[:cut], events[cut:]))
-    first, second = (activity_of(part, VOCABULARY) for part in parts)
-    same_visit = second.first - first.last <= VISIT_PAUSE_US
-    both = joined(first, second, same_visit=same_visit)
-    recent = recent_of(parts[0], ("value",), WINDOWS) + recent_of(parts[1], ("value",), WINDOWS)
-    found = features_of(both, recent, VOCABULARY)
-    torch.testing.assert_close(found, activity_features(whole, VOCABULARY, WINDOWS))
 
 
 @given(st.lists(st.lists(one_event, max_size=12), min_size=1, max_size=5))
@@ -86,14 +63,3 @@ def test_equal_values_have_no_spread_however_they_add_up() -> None:
     features = activity_features(batch_of(events), VOCABULARY, WINDOWS)[0]
     place = activity_names(VOCABULARY, WINDOWS).index("spread of value")
     assert features[place] == 0
-
-
-@pytest.mark.parametrize("n_steps", [1, 2, 3, 64, 191])
-def test_one_user_alone_has_the_states_that_she_has_among_others(n_steps: int) -> None:
-    draw = torch.Generator().manual_seed(n_steps)
-    layer = GatedRecurrence(8, 16)
-    steps = 3 * torch.randn(4, n_steps, 8, generator=draw)
-    with torch.no_grad():
-        together = layer(steps)
-        alone = torch.cat([layer(steps[row : row + 1]) for row in range(4)])
-    torch.testing.assert_close(alone, together, rtol=1e-5, atol=1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from segmenter.audience_model import AudienceModel
 from segmenter.autoencoder.config import DAY_US
 from segmenter.errors import StateError
 from serving.state import keeper as keeping
@@ -35,13 +36,18 @@ events = st.builds(
 
 @pytest.fixture(scope="module")
 def keeper(world: World) -> HistoryKeeper:
-    return HistoryKeeper(world.model, max_recent=10_000)
+    return keeper_of(world.model)
 
 
-def stateless(keeper: HistoryKeeper, history: list[Event], as_of: int) -> np.ndarray:
-    """The answer of a request with the whole history."""
-    columns = {name: [[event.get(name) for event in history]] for name in keeper.fields}
-    return keeper.model.embed_batch(keeper.model.batch_of(columns, as_of=[as_of]))
+def keeper_of(model: AudienceModel) -> HistoryKeeper:
+    return HistoryKeeper(model, max_recent=10_000)
+
+
+def stateless(model: AudienceModel, history: list[Event], as_of: int) -> np.ndarray:
+    """The network's embedding of the whole history."""
+    names = ("time", "event", "category", "value", "session")
+    columns = {name: [[event.get(name) for event in history]] for name in names}
+    return model.embed_batch(model.batch_of(columns, as_of=[as_of]))[0]
 
 
 def after_storage(kept: KeptHistory) -> KeptHistory:
@@ -71,10 +77,10 @@ def planted(n_events: int, *, end: int, seed: int = 0) -> list[Event]:
 @settings(max_examples=40)
 @given(st.lists(events, min_size=1, max_size=24), st.integers(0, 300), st.data())
 def test_events_appended_one_by_one_give_the_answer_of_the_whole_history(  # noqa: PLR0917 - drawn by Hypothesis
-    keeper: HistoryKeeper, drawn: list[Event], n_before: int, data: st.DataObject
+    world: World, drawn: list[Event], n_before: int, data: st.DataObject
 ) -> None:
     """Also where the newest arrive late and in any order."""
-    start = keeper.model.trained_as_of - 60 * DAY_US
+    keeper, start = keeper_of(world.model), world.store.newest - 60 * DAY_US
     newest = data.draw(st.permutations([e | {"time": start + e["time"]} for e in drawn]))
     kept: KeptHistory | None = None
     whole: list[Event] = []
@@ -84,15 +90,15 @@ def test_events_appended_one_by_one_give_the_answer_of_the_whole_history(  # noq
         whole += [] if n_repeated else [event]
     assert kept is not None
     as_of = kept.newest["time"][-1] + data.draw(st.integers(0, 40 * DAY_US))
-    found, wanted = keeper.embedding(kept, as_of=as_of), stateless(keeper, whole, as_of)
+    found, wanted = keeper.embedding(kept, as_of=as_of), stateless(world.model, whole, as_of)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
-    first, second = (keeper.model.assign(one).segment_id for one in (found, wanted))
+    first, second = (world.model.assign(one[None]).segment_id for one in (found, wanted))
     assert first == second
     assert kept.n_events == len(whole)
 
 
-def test_a_long_history_is_kept_in_bounded_size(keeper: HistoryKeeper) -> None:
-    end = keeper.model.trained_as_of
+def test_a_long_history_is_kept_in_bounded_size(keeper: HistoryKeeper, world: World) -> None:
+    end = world.store.newest
     history = planted(3_000, end=end)
     kept, sizes = None, []
     for start in range(0, len(history), 50):
@@ -101,13 +107,13 @@ def test_a_long_history_is_kept_in_bounded_size(keeper: HistoryKeeper) -> None:
         assert len(kept.newest["time"]) <= keeper.n_newest + keeping.BLOCK_EVENTS
     assert max(sizes[40:]) < 1.2 * max(sizes[20:30])  # the windows are full by then
     found = keeper.embedding(after_storage(kept), as_of=end)
-    np.testing.assert_allclose(found, stateless(keeper, history, end), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found, stateless(world.model, history, end), rtol=0, atol=TOLERANCE)
 
 
 def test_a_repeated_request_changes_nothing_and_equal_events_of_one_request_all_count(
-    keeper: HistoryKeeper,
+    keeper: HistoryKeeper, world: World
 ) -> None:
-    (event,) = planted(1, end=keeper.model.trained_as_of)
+    (event,) = planted(1, end=world.store.newest)
     kept = begun(keeper, [event, event])
     again, n_repeated = keeper.grown(kept, [event, event])
     assert (kept.n_events, n_repeated, again) == (2, 2, kept)
@@ -115,8 +121,10 @@ def test_a_repeated_request_changes_nothing_and_equal_events_of_one_request_all_
     assert (more.n_events, n_repeated) == (3, 2)
 
 
-def test_an_event_older_than_what_is_kept_as_it_came_is_refused(keeper: HistoryKeeper) -> None:
-    history = planted(200, end=keeper.model.trained_as_of)
+def test_an_event_older_than_what_is_kept_as_it_came_is_refused(
+    keeper: HistoryKeeper, world: World
+) -> None:
+    history = planted(200, end=world.store.newest)
     kept = begun(keeper, history)
     oldest = kept.newest["time"][0]
     keeper.grown(kept, [history[-1] | {"time": oldest}])
@@ -129,14 +137,12 @@ def test_an_event_older_than_what_is_kept_as_it_came_is_refused(keeper: HistoryK
 def test_another_model_goes_on_with_what_was_not_settled_and_refuses_the_rest(
     keeper: HistoryKeeper, world: World
 ) -> None:
-    other = HistoryKeeper(
-        make_model(world.store, sizes=SMALL | {"sequence_events": 40}), max_recent=10_000
-    )
-    end = keeper.model.trained_as_of
+    grown = make_model(world.store, sizes=SMALL | {"sequence_events": 40})
+    other, end = keeper_of(grown), world.store.newest
     history = planted(200, end=end)
     few = begun(keeper, history[-20:])
     found = other.embedding(other.grown(few, [])[0], as_of=end)
-    np.testing.assert_allclose(found, stateless(other, history[-20:], end), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found, stateless(grown, history[-20:], end), rtol=0, atol=TOLERANCE)
     with pytest.raises(StateError, match="knows other values"):
         other.grown(begun(keeper, history), [])
     blind = KeptHistory({name: few.newest[name] for name in ("time", "event")})
