@@ -91,9 +91,14 @@ class OneUserEncoder:
         as_of
             Microseconds.
         """
-        features = features_of(sums, recent, self.coder, as_of=as_of)
-        profile = self.profile.of(sums, features)
-        pooled = self.sequences.pooled(newest.tail(self.n_newest))
+        with np.errstate(over="ignore", invalid="ignore"):  # too large is infinite, as in torch
+            features = features_of(sums, recent, self.coder, as_of=as_of)
+            profile = self.profile.of(sums, features)
+            pooled = self.sequences.pooled(newest.tail(self.n_newest))
+            return self._joined_heads(profile, pooled)
+
+    def _joined_heads(self, profile: np.ndarray, pooled: list[np.ndarray]) -> np.ndarray:
+        """Both parts of the latent, float32 [D]."""
         parts = [
             weight @ profile + sequence_weight @ seen + bias
             for (weight, sequence_weight, bias), seen in zip(self._heads, pooled, strict=True)
@@ -163,8 +168,7 @@ class _Sequences:
         """Pooled states and the mean event vector of each branch."""
         vectors = self._vectors(events)
         gate, candidate = np.split(vectors @ self.gates + self.gate_bias, 2, axis=2)
-        with np.errstate(over="ignore"):  # a gate that is shut
-            opening = 1 / (1 + np.exp(-gate))
+        opening = 1 / (1 + np.exp(-gate))
         keep, new = 1 - opening, opening * np.tanh(candidate)
         starts = [max(len(events) - n_events, 0) for n_events in self.n_events]
         for branch, start in enumerate(starts):

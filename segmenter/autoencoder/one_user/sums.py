@@ -179,8 +179,7 @@ def features_of(
         measures.ravel(),
         *kinds,
     ]
-    with np.errstate(over="ignore"):  # beyond single precision is infinite, as in a batch
-        return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _type_counts(sums: HistorySums, coder: FieldCoder, field: int) -> np.ndarray:
