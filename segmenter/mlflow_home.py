@@ -2,7 +2,7 @@
 
 What lives here: the layout of the folder, its creation, its check after a move and the mending of
 one (`relocate`), and the one place where MLflow is imported with its traps shut. A tracking server
-in place of the folder would be a second class with `prepare`, `check` and `client`.
+whose models are read in place of the folder's is `segmenter.tracking_server`.
 """
 
 import json
@@ -223,6 +223,10 @@ class MlflowHome:
             message = f"cannot read the aliases in {self.database}: {error}"
             raise RegistryError(message) from error
         return None if found is None else int(found[0])
+
+    def files_of(self, client: Any, version: Any, *, digest: str) -> Path:  # noqa: ANN401, ARG002 - mlflow's own types; a server needs the digest
+        """Folder with the files of a model version."""
+        return Path(client.get_model_version_download_uri(version.name, version.version))
 
     def client(self) -> Any:  # noqa: ANN401 - mlflow.MlflowClient, imported only when used
         """An `mlflow.MlflowClient` on this home alone, whatever the environment says.

@@ -13,7 +13,9 @@ from typing import Any
 from segmenter.bundle import MANIFEST, read_manifest
 from segmenter.errors import BundleError, ConfigError, RegistryError
 from segmenter.mlflow_home import MlflowHome, import_mlflow
+from segmenter.tracking_server import TrackingServer
 
+ModelSource = MlflowHome | TrackingServer
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST_TAG = "bundle.sha256"
 
@@ -88,13 +90,13 @@ def check_model_name(name: str) -> None:
         raise ConfigError(message)
 
 
-def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
+def resolve(home: ModelSource, spec: str | None = None) -> ResolvedModel:
     """Find a model and check that its bundle is the one that was registered.
 
     Parameters
     ----------
     home
-        Where registered models live; not touched when `spec` is a folder.
+        Where registered models live, a folder or a server; not touched when `spec` is a folder.
     spec
         ``name@alias``, ``name/version``, or the folder of a bundle. None takes the champion of
         the only registered model.
@@ -122,7 +124,7 @@ def resolve(home: MlflowHome, spec: str | None = None) -> ResolvedModel:
         if spec is None:
             spec = f"{_only_model(home, client)}@{CHAMPION}"
         name, version = _find_version(home, client, spec)
-        return _verified(client, client.get_model_version(name, str(version)))
+        return _verified(home, client, client.get_model_version(name, str(version)))
 
 
 def list_models(home: MlflowHome) -> tuple[RegisteredModel, ...]:
@@ -148,7 +150,7 @@ def aliases_of(client: Any, name: str, version: int) -> tuple[str, ...]:  # noqa
 
 
 @contextmanager
-def _readable(home: MlflowHome) -> Iterator[None]:
+def _readable(home: ModelSource) -> Iterator[None]:
     """Say in our own words that MLflow cannot read its database."""
     exceptions = import_mlflow().exceptions
     try:
@@ -188,7 +190,7 @@ def _is_folder(spec: str) -> bool:
     return spec.startswith((".", "/", "~")) or (Path(spec) / MANIFEST).is_file()
 
 
-def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
+def _only_model(home: ModelSource, client: Any) -> str:  # noqa: ANN401
     models = _list_models(client)
     usable = [model for model in models if model.versions]
     if len(usable) == 1:
@@ -199,7 +201,7 @@ def _only_model(home: MlflowHome, client: Any) -> str:  # noqa: ANN401
     raise RegistryError(message)
 
 
-def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]:  # noqa: ANN401
+def _find_version(home: ModelSource, client: Any, spec: str) -> tuple[str, int]:  # noqa: ANN401
     """Name and version number that ``name@alias`` or ``name/version`` stands for."""
     models = _list_models(client)
     parts = re.fullmatch(r"(?P<name>.+)@(?P<alias>[^@/]+)|(?P<other>.+)/(?P<number>\d+)", spec)
@@ -214,7 +216,7 @@ def _find_version(home: MlflowHome, client: Any, spec: str) -> tuple[str, int]: 
     raise RegistryError(message)
 
 
-def _inventory(home: MlflowHome, models: tuple[RegisteredModel, ...]) -> str:
+def _inventory(home: ModelSource, models: tuple[RegisteredModel, ...]) -> str:
     """What can be asked for instead."""
     choices = []
     for model in models:
@@ -228,12 +230,12 @@ def _inventory(home: MlflowHome, models: tuple[RegisteredModel, ...]) -> str:
     return f"{home.path} holds {', '.join(choices)}"
 
 
-def _verified(client: Any, version: Any) -> ResolvedModel:  # noqa: ANN401
+def _verified(home: ModelSource, client: Any, version: Any) -> ResolvedModel:  # noqa: ANN401
     """The version's bundle, compared with the digest that was registered."""
     label = f"{version.name}/{version.version}"
-    place = Path(client.get_model_version_download_uri(version.name, version.version))
-    manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
     registered = version.tags.get(DIGEST_TAG)
+    place = home.files_of(client, version, digest=registered or label.replace("/", " "))
+    manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
     if registered is None or not manifests:
         found = "its files are missing" if registered else f"it has no tag {DIGEST_TAG}"
         message = (

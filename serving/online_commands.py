@@ -1,13 +1,17 @@
 """The commands of the online service."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
+
+if TYPE_CHECKING:
+    from segmenter.registry import ModelSource
 
 DAY_S = 86_400.0
 
@@ -52,6 +56,18 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     state_users: Annotated[
         int, typer.Option("--state-users", min=1, help="Most users that are kept.")
     ] = 100_000,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--tracking-uri",
+            help="MLflow tracking server to follow instead of --mlruns; left out, "
+            "MLFLOW_TRACKING_URI where that is one.",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--model-cache", help="Folder for models of a tracking server."),
+    ] = None,
     mlruns: Mlruns = MLRUNS,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -60,15 +76,14 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     Ends on SIGTERM or Ctrl-C after the requests in work. With --json the address is printed as
     one JSON object as soon as it answers.
     """
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415 - --help must not wait for torch
-    from serving.api import server  # noqa: PLC0415
+    from serving.api import server  # noqa: PLC0415 - --help must not wait for torch
     from serving.api.keys import read_keys  # noqa: PLC0415
     from serving.state.stores import Retention  # noqa: PLC0415
 
     server.check_exposure(host, has_keys=keys is not None, insecure=insecure)
     known = () if keys is None else read_keys(keys)
     settings = server.ServerSettings(
-        MlflowHome(mlruns),
+        model_source(tracking_uri, cache=cache, mlruns=mlruns),
         model,
         keys=known,
         poll_s=poll_s,
@@ -85,6 +100,25 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         terminal.finish({"url": url})
         sys.stdout.flush()
         server.run(built, sock)
+
+
+def model_source(tracking_uri: str | None, *, cache: Path | None, mlruns: Path) -> "ModelSource":
+    """Where models are looked for: the server that is named or is in the environment, or a home.
+
+    Raises
+    ------
+    ConfigError
+        If what is named is no server.
+    """
+    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415 - as above
+    from segmenter.tracking_server import TrackingServer, is_server  # noqa: PLC0415
+
+    usual = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = tracking_uri or (usual if is_server(usual) and mlruns == MLRUNS else None)
+    if uri is None:
+        return MlflowHome(mlruns)
+    usual_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segmenter"
+    return TrackingServer(uri, cache or usual_cache)
 
 
 def api_key(  # noqa: PLR0917 - as above

@@ -17,8 +17,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from segmenter.errors import ConfigError
-from segmenter.mlflow_home import MlflowHome
-from segmenter.registry import CHAMPION, ResolvedModel, resolve
+from segmenter.registry import CHAMPION, ModelSource, ResolvedModel, resolve
 from serving.api.app import Lifespan, build_app
 from serving.api.champion import Alias, ChampionWatch
 from serving.api.guard import Guard
@@ -44,7 +43,7 @@ class ServerSettings:
     Attributes
     ----------
     home
-        Where registered models live.
+        Where registered models live: a folder or a tracking server.
     spec
         ``name@alias``, which is followed; or ``name/version`` or a bundle folder, which stay.
         None takes the champion of the only registered model.
@@ -60,7 +59,7 @@ class ServerSettings:
         How long, and of how many users.
     """
 
-    home: MlflowHome
+    home: ModelSource
     spec: str | None
     keys: Sequence[ApiKey] = ()
     limits: Limits = field(default_factory=Limits)
