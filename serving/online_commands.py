@@ -56,6 +56,14 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     state_users: Annotated[
         int, typer.Option("--state-users", min=1, help="Most users that are kept.")
     ] = 100_000,
+    space: Annotated[
+        Path | None,
+        typer.Option("--space", help="Scores or embeddings, for /v1/space/..."),
+    ] = None,
+    space_metadata: Annotated[
+        Path | None,
+        typer.Option("--space-metadata", help="Parquet or CSV: user_id and what is known."),
+    ] = None,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +97,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         poll_s=poll_s,
         state=state,
         retention=Retention(state_days * DAY_S, state_users),
+        space=space,
+        space_metadata=space_metadata,
     )
     with server.listen(host, port) as sock:
         built = server.build_server(settings)

@@ -18,6 +18,7 @@ from serving.api.keys import KeyRing
 from serving.api.metrics import Metrics
 from serving.api.problems import Problem
 from serving.api.settings import Limits
+from serving.api.space_schemas import PATHS as SPACE_PATHS
 
 LOG = logging.getLogger("segmenter.online")
 SCOPES = {
@@ -26,6 +27,8 @@ SCOPES = {
     "/v1/embed": "embed",
     "/v1/users:append": "keep",
     "/v1/users:forget": "keep",
+    "/v1/space": "space",
+    **{f"/v1/space/{name}": "space" for name in SPACE_PATHS},
     "/v1/segments": "read",
     "/v1/model": "read",
     "/openapi.json": "read",

@@ -57,6 +57,9 @@ class ServerSettings:
         Where histories are kept, see `serving.state.choice.open_store`; None keeps none.
     retention
         How long, and of how many users.
+    space, space_metadata
+        Scores or embeddings, and what is known of users, see
+        `serving.api.space_routes.read_space`; None has no space.
     """
 
     home: ModelSource
@@ -66,6 +69,8 @@ class ServerSettings:
     poll_s: float = 5.0
     state: str | None = None
     retention: Retention = field(default_factory=Retention)
+    space: Path | None = None
+    space_metadata: Path | None = None
 
 
 def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:
@@ -178,6 +183,17 @@ def _more_routes(
         store = open_store(settings.state, settings.retention)
         routers.append(kept_routes(service, store))
         closing.append(store.close)
+    if settings.space is not None:
+        # Only who has a space needs what reads it.
+        from serving.api.space_routes import (  # noqa: PLC0415
+            SpaceDesk,
+            read_space,
+            space_routes,
+        )
+
+        desk = SpaceDesk(service, read_space(settings.space, settings.space_metadata))
+        routers.append(space_routes(desk))
+        closing.append(desk.worker.close)
     return routers, closing
 
 
