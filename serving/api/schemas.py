@@ -175,7 +175,18 @@ NAME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 Time = Annotated[int, PlainValidator(_time), WithJsonSchema(TIME_SCHEMA)]
 Text = Annotated[str | None, PlainValidator(_text), WithJsonSchema(TEXT_SCHEMA)]
 Name = Annotated[str, PlainValidator(_event_name), WithJsonSchema(NAME_SCHEMA)]
-Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)] | None
+Number = (
+    Annotated[
+        float,
+        Field(
+            ge=-LARGEST,
+            le=LARGEST,
+            allow_inf_nan=False,
+            description="Negative is a refund or a return, as in an ingested log.",
+        ),
+    ]
+    | None
+)
 UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_ID)]
 
 
