@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,12 +19,14 @@ from segmenter.bundle import read_bundle, write_bundle
 from segmenter.clock import iso
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
-from segmenter.events.store import EventStore
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
+
+if TYPE_CHECKING:
+    from segmenter.events.store import EventStore  # which brings polars along
 
 BATCH_EVENTS = 25_000
 BATCH_USERS = 2048
@@ -84,7 +86,7 @@ class AudienceModel:
 
     def embed(
         self,
-        store: EventStore,
+        store: "EventStore",
         users: np.ndarray | None = None,
         *,
         as_of: int,
@@ -220,7 +222,7 @@ def embed_batch(network: SequenceAutoencoder, batch: EventBatch) -> np.ndarray:
 
 def embed_users(
     network: SequenceAutoencoder,
-    store: EventStore,
+    store: "EventStore",
     users: np.ndarray,
     *,
     as_of: int,

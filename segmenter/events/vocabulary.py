@@ -8,12 +8,14 @@ the most frequent part of it and keeps that part in its bundle.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segmenter.errors import FitError
-from segmenter.events.store import EventStore
+
+if TYPE_CHECKING:
+    from segmenter.events.store import EventStore  # which brings polars along
 
 MISSING = 0
 """Model code of an absent value."""
@@ -110,7 +112,7 @@ class Vocabulary:
         )
 
 
-def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> Vocabulary:
+def fit_vocabulary(store: "EventStore", *, as_of: int, limits: dict[str, int]) -> Vocabulary:
     """Learn the most frequent values of each categorical field.
 
     Parameters
@@ -140,7 +142,7 @@ def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> 
 
 
 def grow_vocabulary(
-    known: Vocabulary, store: EventStore, *, as_of: int, limits: dict[str, int]
+    known: Vocabulary, store: "EventStore", *, as_of: int, limits: dict[str, int]
 ) -> Vocabulary:
     """Learn what a store holds beyond a known vocabulary, and renumber nothing.
 
@@ -187,7 +189,7 @@ def grow_vocabulary(
 
 
 def _frequent_values(
-    store: EventStore, *, as_of: int, limits: dict[str, int], known: Vocabulary | None = None
+    store: "EventStore", *, as_of: int, limits: dict[str, int], known: Vocabulary | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Per field the most frequent values that are not known yet, as far as there is room."""
     values = {}
@@ -208,7 +210,7 @@ def _frequent_values(
     return values
 
 
-def occurs(store: EventStore, name: str, *, as_of: int) -> bool:
+def occurs(store: "EventStore", name: str, *, as_of: int) -> bool:
     """Whether a field has any value at or before `as_of`."""
     column = store.numbers(name) if name in store.numeric else store.codes(name)
     for start in range(0, len(column), CHUNK_EVENTS):
@@ -219,7 +221,7 @@ def occurs(store: EventStore, name: str, *, as_of: int) -> bool:
     return False
 
 
-def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:
+def value_counts(store: "EventStore", name: str, *, as_of: int) -> np.ndarray:
     """Events per store code at or before `as_of`.
 
     Returns
@@ -237,7 +239,7 @@ def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:
 
 
 def known_counts(
-    vocabulary: Vocabulary, store: EventStore, *, as_of: int
+    vocabulary: Vocabulary, store: "EventStore", *, as_of: int
 ) -> dict[str, np.ndarray]:
     """Events per model code of each categorical field at or before `as_of`, int64 [V] each."""
     n_events = int(value_counts(store, "event", as_of=as_of).sum())

@@ -20,7 +20,7 @@ from serving.api.problems import Problem, problem_of
 from serving.api.routes import REFUSALS, answers
 from serving.api.schemas import MAX_USER_ID, AppendedEvents, KeptAnswer
 from serving.api.scorer import NO_NUMBER, Scorer
-from serving.api.service import JSON, Service, now
+from serving.api.service import JSON, PlainRoute, Service, now
 from serving.api.times import MICROSECOND
 from serving.state.history import KeptHistory
 from serving.state.stores import StateStore, key_of
@@ -60,7 +60,7 @@ def kept_routes(service: Service, store: StateStore) -> APIRouter:
     store
         Where the histories are kept.
     """
-    router = APIRouter(prefix="/v1", tags=["kept users"])
+    router = APIRouter(prefix="/v1", tags=["kept users"], route_class=PlainRoute)
     kept = (*REFUSALS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
     @router.post("/users:append", responses=answers(KeptAnswer, *kept))

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from segmenter.clock import EPOCH, iso
-from segmenter.events.cleaning import LARGEST
+from segmenter.events.bounds import LARGEST
 from segmenter.events.vocabulary import Vocabulary
 from serving.api.problems import problem_of
 from serving.api.settings import Limits

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from segmenter.clock import EPOCH
-from segmenter.events.cleaning import LARGEST, ROW, CleaningRules, clean_rows
+from segmenter.events.bounds import LARGEST
+from segmenter.events.cleaning import ROW, CleaningRules, clean_rows
 from segmenter.events.contract import Layout
 from segmenter.events.vocabulary import Vocabulary
 from serving.api.problems import Problem
