@@ -6,24 +6,28 @@ training room; here nothing is learned.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from segmenter.autoencoder.model import SequenceAutoencoder
+from segmenter.autoencoder.one_user.encoder import OneUserEncoder
 from segmenter.bundle import read_bundle, write_bundle
 from segmenter.clock import iso
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
-from segmenter.events.store import EventStore
 from segmenter.golden import GoldenVectors
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
+
+if TYPE_CHECKING:
+    from segmenter.events.store import EventStore  # which brings polars along
 
 BATCH_EVENTS = 16_000
 BATCH_USERS = 1024
@@ -71,6 +75,11 @@ class AudienceModel:
         """Length of one embedding."""
         return self.network.embedding_dimensions
 
+    @cached_property
+    def one_user(self) -> OneUserEncoder:
+        """Embeds one user at a time, quickly; made at its first use."""
+        return OneUserEncoder(self.network)
+
     @property
     def trained_as_of(self) -> int:
         """Time of the newest event that the model was fitted on, in microseconds."""
@@ -84,7 +93,7 @@ class AudienceModel:
 
     def embed(
         self,
-        store: EventStore,
+        store: "EventStore",
         users: np.ndarray | None = None,
         *,
         as_of: int,
@@ -224,7 +233,7 @@ def embed_batch(network: SequenceAutoencoder, batch: EventBatch) -> np.ndarray:
 
 def embed_users(
     network: SequenceAutoencoder,
-    store: EventStore,
+    store: "EventStore",
     users: np.ndarray,
     *,
     as_of: int,

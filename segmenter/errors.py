@@ -17,6 +17,8 @@ A message names what was found and the option or step that mends it. The tree:
     * `LedgerError`: the ledger of exports is damaged, in use, or does not allow what was asked
     * `DeliveryError`: a receiver of payloads refuses them or stays away
     * `OutputError`: a result cannot be written where it was asked for
+    * `StateError`: what is kept of a user cannot be gone on with
+        * `StateUnreachableError`: where it is kept cannot be read or written now
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
 """
@@ -80,6 +82,14 @@ class DeliveryError(SegmenterError):
 
 class OutputError(SegmenterError):
     """A result cannot be written where it was asked for."""
+
+
+class StateError(SegmenterError):
+    """What is kept of a user cannot be gone on with."""
+
+
+class StateUnreachableError(StateError):
+    """Where users' histories are kept cannot be read or written now."""
 
 
 class SpaceError(SegmenterError):

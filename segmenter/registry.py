@@ -95,7 +95,7 @@ def resolve(home: Registry, spec: str | None = None) -> ResolvedModel:
     Parameters
     ----------
     home
-        Where registered models live; not touched when `spec` is a folder.
+        Where registered models live, a folder or a server; not touched when `spec` is a folder.
     spec
         ``name@alias``, ``name/version``, or the folder of a bundle. None takes the champion of
         the only registered model.
@@ -235,6 +235,8 @@ def _verified(home: Registry, client: Any, version: Any) -> ResolvedModel:  # no
     place = home.bundle_place(client, version)
     manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
     registered = version.tags.get(DIGEST_TAG)
+    place = home.bundle_place(client, version)
+    manifests = sorted(place.glob(f"data/*/{MANIFEST}"))
     if registered is None or not manifests:
         found = "its files are missing" if registered else f"it has no tag {DIGEST_TAG}"
         message = (

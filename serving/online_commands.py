@@ -9,6 +9,8 @@ import typer
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 
+DAY_S = 86_400.0
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
@@ -36,6 +38,40 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     poll_s: Annotated[
         float, typer.Option("--poll", min=0.1, help="Seconds between looks at the alias.")
     ] = 5.0,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            help="Keep users' histories, for /v1/users:append: memory, sqlite:FILE or "
+            "redis://HOST:PORT/N; left out, no user is kept.",
+        ),
+    ] = None,
+    state_days: Annotated[
+        float, typer.Option("--state-days", min=0.001, help="Days after a user's last event.")
+    ] = 90.0,
+    state_users: Annotated[
+        int, typer.Option("--state-users", min=1, help="Most users that are kept.")
+    ] = 100_000,
+    space: Annotated[
+        Path | None,
+        typer.Option("--space", help="Scores or embeddings, for /v1/space/..."),
+    ] = None,
+    space_metadata: Annotated[
+        Path | None,
+        typer.Option("--space-metadata", help="Parquet or CSV: user_id and what is known."),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--tracking-uri",
+            help="MLflow tracking server to follow instead of --mlruns; left out, "
+            "MLFLOW_TRACKING_URI where that is one.",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--model-cache", help="Folder for models of a tracking server."),
+    ] = None,
     mlruns: Mlruns = MLRUNS,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -44,13 +80,23 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     Ends on SIGTERM or Ctrl-C after the requests in work. With --json the address is printed as
     one JSON object as soon as it answers.
     """
-    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415 - --help must not wait for torch
+    from segmenter.tracking_server import registry_at  # noqa: PLC0415 - --help must not wait for torch
     from serving.api import server  # noqa: PLC0415
     from serving.api.keys import read_keys  # noqa: PLC0415
+    from serving.state.stores import Retention  # noqa: PLC0415
 
     server.check_exposure(host, has_keys=keys is not None, insecure=insecure)
     known = () if keys is None else read_keys(keys)
-    settings = server.ServerSettings(MlflowHome(mlruns), model, keys=known, poll_s=poll_s)
+    settings = server.ServerSettings(
+        registry_at(mlruns, tracking_uri, cache=cache),
+        model,
+        keys=known,
+        poll_s=poll_s,
+        state=state,
+        retention=Retention(state_days * DAY_S, state_users),
+        space=space,
+        space_metadata=space_metadata,
+    )
     with server.listen(host, port) as sock:
         built = server.build_server(settings)
         terminal = Terminal(as_json=as_json)
@@ -67,7 +113,8 @@ def api_key(  # noqa: PLR0917 - as above
     keys: Annotated[Path, typer.Option("--keys", help="File of API keys; made if missing.")],
     name: Annotated[str, typer.Option("--name", help="Who gets the key.")],
     scope: Annotated[
-        list[str], typer.Option("--scope", help="assign, embed, read or metrics; repeatable.")
+        list[str],
+        typer.Option("--scope", help="assign, embed, keep, read or metrics; repeatable."),
     ],
     rate: Annotated[
         float | None, typer.Option("--rate", min=0.001, help="Most requests a second.")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from segmenter.space.disparity import Disparity
     from segmenter.space.latent_space import LatentSpace
     from segmenter.space.lookalike import LookAlikes
+    from segmenter.space.neighbors import Ranking
 
 
 def register(app: typer.Typer) -> None:
@@ -259,19 +260,28 @@ def applied(
     terminal: Terminal,
 ) -> dict[str, object]:
     """Move a place along a direction and tell who is there."""
+    from serving.space_views import users_table  # noqa: PLC0415 - --help must not wait for it
+
+    told, near = moved(space, found, place, amount=amount, k=k)
+    terminal.say(users_table(f"Nearest users after {amount:g} of the step", space, near))
+    terminal.say(f"It is less crowded around {told['density_percentile']:.0%} of users.")
+    return told
+
+
+def moved(
+    space: "LatentSpace", found: "Direction", place: str, *, amount: float, k: int
+) -> "tuple[dict[str, object], Ranking]":
+    """Where a direction leads a place, and who is there."""
     from segmenter.space.paths import density_percentile  # noqa: PLC0415 - --help must not wait
-    from serving.space_views import users_table  # noqa: PLC0415
 
     point = found.apply(space.place(place), amount=amount)
     near = space.search(point, k=k)
-    crowded = float(density_percentile(space.vectors, point[None])[0])
-    terminal.say(users_table(f"Nearest users after {amount:g} of the step", space, near))
-    terminal.say(f"It is less crowded around {crowded:.0%} of users.")
-    return {
+    told = {
         "point": point.tolist(),
-        "density_percentile": crowded,
+        "density_percentile": float(density_percentile(space.vectors, point[None])[0]),
         "users": listed(space, near.rows, -near.scores, name="distance"),
     }
+    return told, near
 
 
 def path(  # noqa: PLR0913, PLR0917 - a command's options are its parameters

@@ -7,8 +7,8 @@ import torch
 from scipy import sparse
 
 from segmenter.audience_model import BATCH_EVENTS, BATCH_USERS
+from segmenter.autoencoder.activity import distinct_values, sum_by_owner
 from segmenter.autoencoder.config import DAY_US
-from segmenter.autoencoder.profile import distinct_values, sum_by_owner
 from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.vocabulary import FIRST, Vocabulary
 from segmenter.segments.assignment import Assignment, PrototypeAssigner

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from segmenter.autoencoder.activity import distinct_values
 from segmenter.autoencoder.config import AutoencoderConfig
 from segmenter.autoencoder.encoder import pad
 from segmenter.autoencoder.event_encoder import SECOND_US, EventEncoder, gaps_in_seconds
 from segmenter.autoencoder.likelihoods import NumberClasses
-from segmenter.autoencoder.profile import distinct_values
 from segmenter.autoencoder.recurrence import GatedRecurrence
 from segmenter.events.batches import EventBatch, ragged_range
 from segmenter.events.vocabulary import Vocabulary

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from segmenter.autoencoder.profile import visit_starts
+from segmenter.autoencoder.activity import visit_starts
 from segmenter.events.batches import EventBatch
 from segmenter.events.vocabulary import Vocabulary
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from segmenter.autoencoder.activity import sum_by_owner
 from segmenter.autoencoder.config import DAY_US, AutoencoderConfig
-from segmenter.autoencoder.profile import sum_by_owner
 from segmenter.events.batches import EventBatch
 from segmenter.events.vocabulary import FIRST, Vocabulary
 

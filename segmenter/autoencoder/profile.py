@@ -12,6 +12,16 @@ import math
 import torch
 from torch import Tensor, nn
 
+from segmenter.autoencoder.activity import (
+    Activity,
+    Recent,
+    ValueCounts,
+    activity_of,
+    distinct_values,
+    recent_of,
+    sum_by_owner,
+    values_of,
+)
 from segmenter.autoencoder.config import DAY_US, AutoencoderConfig
 from segmenter.events.batches import EventBatch
 from segmenter.events.vocabulary import FIRST, Vocabulary
@@ -19,52 +29,8 @@ from segmenter.events.vocabulary import FIRST, Vocabulary
 N_QUANTILES = 200
 MAX_SCORE = 3.0
 """Normal scores are clipped here: a quantile further out says "extreme", not how extreme."""
-VISIT_PAUSE_US = 30 * 60 * 1_000_000
-"""A pause of half an hour starts a new visit where the log names no session."""
 MAX_TYPE_COUNTS = 20
 """Event types that get a count of their own among the features."""
-
-
-def sum_by_owner(values: Tensor, owner: Tensor, n_owners: int) -> Tensor:
-    """Sums of `values` [E] per owner, float32 [n_owners]."""
-    return torch.zeros(n_owners, device=values.device).index_add_(0, owner, values.float())
-
-
-def counts_by_owner(kinds: Tensor, n_kinds: int, *, owner: Tensor, n_owners: int) -> Tensor:
-    """How many events of each kind (int64 [E]) an owner has, float32 [n_owners, n_kinds]."""
-    counts = torch.bincount(owner * n_kinds + kinds, minlength=n_owners * n_kinds)
-    return counts.view(n_owners, n_kinds).float()
-
-
-def distinct_values(batch: EventBatch, name: str, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Distinct known or other values of one field per user.
-
-    Returns
-    -------
-    tuple of Tensor
-        Owner int64 [D], model code int64 [D] and count float32 [D], sorted by owner and code.
-        Missing values are no values.
-    """
-    codes = batch.codes[name]
-    present = codes > 0
-    keys, counts = torch.unique(
-        batch.owner[present] * size + codes[present], sorted=True, return_counts=True
-    )
-    return keys // size, keys % size, counts.float()
-
-
-def visit_starts(batch: EventBatch) -> Tensor:
-    """Whether each event [E] opens a visit: first of its user, after a pause, or a new session."""
-    if len(batch.times) == 0:
-        return torch.zeros(0, dtype=torch.bool, device=batch.times.device)
-    owner = batch.owner
-    changed = torch.ones_like(batch.times, dtype=torch.bool)
-    if batch.visits is None:
-        opens = (batch.times[1:] - batch.times[:-1]) > VISIT_PAUSE_US
-    else:
-        opens = batch.visits[1:] != batch.visits[:-1]
-    changed[1:] = opens | (owner[1:] != owner[:-1])
-    return changed
 
 
 def tfidf_entries(batch: EventBatch, name: str, idf: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,10 +50,15 @@ def tfidf_entries(batch: EventBatch, name: str, idf: Tensor) -> tuple[Tensor, Te
     tuple of Tensor
         Owner int64 [D], code int64 [D], weight float32 [D].
     """
-    owner, code, count = distinct_values(batch, name, len(idf))
-    weight = (1 + torch.log(count)) * idf[code]
-    length = sum_by_owner(weight**2, owner, len(batch)).sqrt()
-    return owner, code, weight / length[owner]
+    found = ValueCounts(*distinct_values(batch, name, len(idf)))
+    return found.owner, found.code, tfidf_weights(found, idf, len(batch))
+
+
+def tfidf_weights(found: ValueCounts, idf: Tensor, n_users: int) -> Tensor:
+    """Sublinear TF-IDF of the values of B users, float32 [D], unit length per user."""
+    weight = (1 + torch.log(found.count)) * idf[found.code]
+    length = sum_by_owner(weight**2, found.owner, n_users).sqrt()
+    return weight / length[found.owner]
 
 
 def activity_features(
@@ -109,66 +80,46 @@ def activity_features(
     Tensor
         float32 [B, F]; users without events get zeros.
     """
-    owner, n_users = batch.owner, len(batch)
-    ages = (batch.as_of[owner] - batch.times).double().div(DAY_US).float()
-    recent = [ages <= days for days in recent_days]
+    recent = recent_of(batch, vocabulary.numeric, recent_days)
+    return features_of(activity_of(batch, vocabulary), recent, vocabulary)
 
-    def total(values: Tensor) -> Tensor:
-        return sum_by_owner(values, owner, n_users)
 
-    def greatest(values: Tensor) -> Tensor:
-        start = torch.full((n_users,), -torch.inf, device=values.device)
-        reached = start.scatter_reduce_(0, owner, values, "amax")
-        return torch.where(torch.isinf(reached), 0, reached)
+def features_of(activity: Activity, recent: Recent, vocabulary: Vocabulary) -> Tensor:
+    """The features of `activity_features`, from sums."""
+    divisor = activity.n_events.clamp(min=1)
 
-    events = batch.lengths.float()
-    divisor = events.clamp(min=1)
-    days = batch.times // DAY_US
-    hours = batch.times // (DAY_US // 24) % 24
-    weekdays = (days + 3) % 7  # 1970-01-01 was a Thursday
-    first_of_user = torch.zeros_like(ages, dtype=torch.bool)
-    first_of_user[batch.starts[batch.lengths > 0]] = True
-    gaps = torch.zeros_like(ages)
-    gaps[1:] = (ages[:-1] - ages[1:]).clamp(min=0)
-    gaps[first_of_user] = 0
-    new_day = first_of_user.clone()
-    new_day[1:] |= days[1:] != days[:-1]
-    tenure = greatest(ages)
-    youngest = -greatest(-ages)
+    def days(duration: Tensor) -> Tensor:
+        return duration.double() / DAY_US
+
     columns = [
-        events,
-        youngest,
-        tenure,
-        total(new_day),
-        total(visit_starts(batch)),
-        total(gaps) / (divisor - 1).clamp(min=1),
-        greatest(gaps),
-        *(total(inside) for inside in recent),
-        *(counts_by_owner(hours // 3, 8, owner=owner, n_owners=n_users) / divisor[:, None]).unbind(
-            1
-        ),
-        *(counts_by_owner(weekdays, 7, owner=owner, n_owners=n_users) / divisor[:, None]).unbind(
-            1
-        ),
+        activity.n_events,
+        days(recent.as_of - activity.last),
+        days(recent.as_of - activity.first),
+        activity.n_days,
+        activity.n_visits,
+        days(activity.last - activity.first) / (divisor - 1).clamp(min=1),
+        days(activity.greatest_gap),
+        *recent.n_events,
+        *(activity.hours / divisor[:, None]).T,
+        *(activity.weekdays / divisor[:, None]).T,
     ]
-    for name in vocabulary.numeric:
-        present = ~torch.isnan(batch.numbers[name])
-        value = torch.nan_to_num(batch.numbers[name])
-        known = total(present).clamp(min=1)
-        mean = total(value) / known
-        spread = total(((value - mean[owner]) * present) ** 2) / known
-        columns += [total(value), mean, spread.sqrt(), greatest(value)]
-        columns += [total(value * inside) for inside in recent[1:]]
-    for name in vocabulary.categorical:
-        size = vocabulary.size(name)
+    for name, sums in activity.numbers.items():
+        known = sums.known.clamp(min=1)
+        spread = (sums.deviations / known).sqrt()
+        greatest = torch.where(torch.isinf(sums.greatest), 0, sums.greatest)
+        columns += [sums.total, sums.total / known, spread, greatest, *recent.totals[name][1:]]
+    for name, found in activity.values.items():
         if name == "event":
-            last = min(size, FIRST + MAX_TYPE_COUNTS)
-            counted = counts_by_owner(batch.codes[name], size, owner=owner, n_owners=n_users)
-            columns += counted[:, FIRST:last].unbind(1)
+            columns += _type_counts(found, vocabulary.size(name), len(activity)).T
         else:
-            who, _, count = distinct_values(batch, name, size)
-            columns.append(sum_by_owner(torch.ones_like(count), who, n_users))
-    return torch.stack(columns, dim=1)
+            columns.append(torch.bincount(found.owner, minlength=len(activity)))
+    return torch.stack([column.float() for column in columns], dim=1)
+
+
+def _type_counts(found: ValueCounts, size: int, n_users: int) -> Tensor:
+    """Events of each of the first types, float32 [B, types]."""
+    counts = sum_by_owner(found.count, found.owner * size + found.code, n_users * size)
+    return counts.view(n_users, size)[:, FIRST : FIRST + MAX_TYPE_COUNTS]
 
 
 def activity_names(vocabulary: Vocabulary, recent_days: tuple[float, ...]) -> list[str]:
@@ -262,20 +213,27 @@ class ProfileBranch(nn.Module):
 
     def what(self, batch: EventBatch) -> Tensor:
         """Directions of what was done, float32 [B, W], not yet scaled."""
-        parts = []
-        for field, name in enumerate(self.vocabulary.categorical):
-            owner, code, weight = tfidf_entries(batch, name, self.idf(field))
-            offsets = torch.searchsorted(owner, torch.arange(len(batch), device=owner.device))
+        return self._what_of(values_of(batch, self.vocabulary), len(batch))
+
+    def _what_of(self, values: dict[str, ValueCounts], n_users: int) -> Tensor:
+        users, parts = torch.arange(n_users, device=self.kept.device), []
+        for field, found in enumerate(values.values()):
+            weight = tfidf_weights(found, self.idf(field), n_users)
             parts.append(
                 nn.functional.embedding_bag(
-                    code, self.directions(field), offsets, mode="sum", per_sample_weights=weight
+                    found.code,
+                    self.directions(field),
+                    torch.searchsorted(found.owner, users),
+                    mode="sum",
+                    per_sample_weights=weight,
                 )
             )
         return torch.stack(parts).sum(0)
 
     def forward(self, batch: EventBatch) -> Tensor:
         """Profile of each user, float32 [B, size], each column of about unit variance."""
-        how = activity_features(batch, self.vocabulary, self.recent_days)[:, self.kept]
-        return torch.cat(
-            [self.what(batch) / self.what_scale, normal_scores(how, self.quantiles)], dim=1
-        )
+        activity = activity_of(batch, self.vocabulary)
+        recent = recent_of(batch, self.vocabulary.numeric, self.recent_days)
+        how = features_of(activity, recent, self.vocabulary)[:, self.kept]
+        what = self._what_of(activity.values, len(batch)) / self.what_scale
+        return torch.cat([what, normal_scores(how, self.quantiles)], dim=1)

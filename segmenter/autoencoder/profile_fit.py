@@ -7,12 +7,12 @@ import torch
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 
+from segmenter.autoencoder.activity import distinct_values
 from segmenter.autoencoder.config import AutoencoderConfig
 from segmenter.autoencoder.profile import (
     N_QUANTILES,
     ProfileBranch,
     activity_features,
-    distinct_values,
     tfidf_entries,
 )
 from segmenter.events.batches import EventBatch

@@ -8,14 +8,16 @@ computes from a batch is not known here.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from segmenter.events.store import EventStore  # which brings polars along
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def ragged_range(starts: Tensor, lengths: Tensor) -> Tensor:
     return shift + torch.arange(len(shift), device=starts.device)
 
 
-def history_ends(store: EventStore, users: np.ndarray, as_of: np.ndarray | int) -> np.ndarray:
+def history_ends(store: "EventStore", users: np.ndarray, as_of: np.ndarray | int) -> np.ndarray:
     """Event position after the last event at or before `as_of`, for each user.
 
     A bisection over all users at once: about 20 reads per user however long the histories.
@@ -131,7 +133,7 @@ def history_ends(store: EventStore, users: np.ndarray, as_of: np.ndarray | int) 
     return low
 
 
-def users_until(store: EventStore, as_of: int) -> np.ndarray:
+def users_until(store: "EventStore", as_of: int) -> np.ndarray:
     """Rows of the users with an event at or before `as_of` (microseconds), int64 ascending."""
     ends = history_ends(store, np.arange(store.n_users), as_of)
     return np.flatnonzero(ends > np.asarray(store.offsets[:-1]))
@@ -148,7 +150,7 @@ class SequenceReader:
         The values that the model knows; other values become "other", absent fields "missing".
     """
 
-    def __init__(self, store: EventStore, vocabulary: Vocabulary) -> None:
+    def __init__(self, store: "EventStore", vocabulary: Vocabulary) -> None:
         self.store = store
         self.vocabulary = vocabulary
         self._translations = {

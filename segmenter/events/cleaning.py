@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from segmenter.errors import ColumnError, SourceError
+from segmenter.events.bounds import LARGEST
 from segmenter.events.contract import Layout
 from segmenter.events.times import to_microseconds
 
@@ -20,9 +21,6 @@ REASON = "reason"
 DUPLICATE = "exact duplicate"
 BROKEN_LINE = "unreadable line"
 FUTURE = "time in the future"
-
-LARGEST = 3.4028234663852886e38
-"""Greatest number of single precision, in which models calculate."""
 
 CONSENT = ("denied", "granted")
 """Vocabulary of the consent field: code 1, code 2; 0 is unknown."""

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from segmenter.errors import ColumnError, ConfigError
+from segmenter.events.bounds import EARLIEST, FARTHEST
 
 TIME_UNITS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 """Microseconds per unit."""
@@ -32,10 +33,6 @@ NAIVE = (
     "%Y-%m-%d",
     "%Y%m%dT%H%M%S",
 )
-FARTHEST = 253_402_300_800_000_000
-"""Year 10000 in microseconds; what lies beyond it is no time."""
-EARLIEST = -2_208_988_800_000_000
-"""Year 1900: a text that reads as an earlier time was misread (the year 24 for 2024)."""
 
 
 def check_timezone(name: str) -> None:

@@ -7,12 +7,15 @@ the most frequent part of it and keeps that part in its bundle.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segmenter.errors import FitError
-from segmenter.events.store import EventStore
+
+if TYPE_CHECKING:
+    from segmenter.events.store import EventStore  # which brings polars along
 
 MISSING = 0
 """Model code of an absent value."""
@@ -49,6 +52,14 @@ class Vocabulary:
         """Names of the categorical fields."""
         return tuple(self.values)
 
+    @cached_property
+    def _codes(self) -> dict[str, dict[str, int]]:
+        """Model code of each known text, per field."""
+        return {
+            name: {text: code for code, text in enumerate(texts, start=FIRST)}
+            for name, texts in self.values.items()
+        }
+
     def size(self, name: str) -> int:
         """Count of model codes of a field: missing, other and each known value."""
         return len(self.values[name]) + FIRST
@@ -74,13 +85,13 @@ class Vocabulary:
         numpy.ndarray
             int64 of shape ``(len(texts) + 1,)``; entry ``c`` is the model code of code ``c``.
         """
-        known = {text: code for code, text in enumerate(self.values[name], start=FIRST)}
+        known = self._codes[name]
         codes = [MISSING, *(known.get(text, OTHER) for text in texts)]
         return np.asarray(codes, dtype=np.int64)
 
     def encode(self, name: str, texts: Iterable[str | None]) -> list[int]:
         """Model codes of texts that come from outside a store; None is missing."""
-        known = {text: code for code, text in enumerate(self.values[name], start=FIRST)}
+        known = self._codes[name]
         return [MISSING if text is None else known.get(text, OTHER) for text in texts]
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +112,7 @@ class Vocabulary:
         )
 
 
-def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> Vocabulary:
+def fit_vocabulary(store: "EventStore", *, as_of: int, limits: dict[str, int]) -> Vocabulary:
     """Learn the most frequent values of each categorical field.
 
     Parameters
@@ -131,7 +142,7 @@ def fit_vocabulary(store: EventStore, *, as_of: int, limits: dict[str, int]) -> 
 
 
 def grow_vocabulary(
-    known: Vocabulary, store: EventStore, *, as_of: int, limits: dict[str, int]
+    known: Vocabulary, store: "EventStore", *, as_of: int, limits: dict[str, int]
 ) -> Vocabulary:
     """Learn what a store holds beyond a known vocabulary, and renumber nothing.
 
@@ -178,7 +189,7 @@ def grow_vocabulary(
 
 
 def _frequent_values(
-    store: EventStore, *, as_of: int, limits: dict[str, int], known: Vocabulary | None = None
+    store: "EventStore", *, as_of: int, limits: dict[str, int], known: Vocabulary | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Per field the most frequent values that are not known yet, as far as there is room."""
     values = {}
@@ -199,7 +210,7 @@ def _frequent_values(
     return values
 
 
-def occurs(store: EventStore, name: str, *, as_of: int) -> bool:
+def occurs(store: "EventStore", name: str, *, as_of: int) -> bool:
     """Whether a field has any value at or before `as_of`."""
     column = store.numbers(name) if name in store.numeric else store.codes(name)
     for start in range(0, len(column), CHUNK_EVENTS):
@@ -210,7 +221,7 @@ def occurs(store: EventStore, name: str, *, as_of: int) -> bool:
     return False
 
 
-def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:
+def value_counts(store: "EventStore", name: str, *, as_of: int) -> np.ndarray:
     """Events per store code at or before `as_of`.
 
     Returns
@@ -228,7 +239,7 @@ def value_counts(store: EventStore, name: str, *, as_of: int) -> np.ndarray:
 
 
 def known_counts(
-    vocabulary: Vocabulary, store: EventStore, *, as_of: int
+    vocabulary: Vocabulary, store: "EventStore", *, as_of: int
 ) -> dict[str, np.ndarray]:
     """Events per model code of each categorical field at or before `as_of`, int64 [V] each."""
     n_events = int(value_counts(store, "event", as_of=as_of).sum())

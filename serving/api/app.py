@@ -1,11 +1,11 @@
 """The application: routes, errors in one form, and a document of the model's own fields."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -17,10 +17,19 @@ from serving.api.scorer import Scorer
 from serving.api.service import JSON, JSON_LINES, Service, request_id_of
 
 TITLE, VERSION = "segmenter", "1"
+BODIES = {
+    "/v1/assign": ("UserEvents", JSON),
+    "/v1/embed": ("UserEvents", JSON),
+    "/v1/assign:batch": ("UserEvents", JSON_LINES),
+    "/v1/users:append": ("AppendedEvents", JSON),
+}
+"""Routes whose bodies depend on the fields of the model."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def build_app(service: Service, lifespan: Lifespan | None = None) -> FastAPI:
+def build_app(
+    service: Service, lifespan: Lifespan | None = None, *, more: Sequence[APIRouter] = ()
+) -> FastAPI:
     """Assemble the application.
 
     Parameters
@@ -29,11 +38,15 @@ def build_app(service: Service, lifespan: Lifespan | None = None) -> FastAPI:
         What the routes share.
     lifespan
         What runs beside the requests.
+    more
+        Routes that only some servers have.
     """
     app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.router.redirect_slashes = False  # a redirect would go where the Host header says
     for make in (user_routes, model_routes, health_routes):
         app.include_router(make(service))
+    for router in more:
+        app.include_router(router)
     app.add_exception_handler(Problem, _send)
     app.add_exception_handler(HTTPException, _send)
     app.add_exception_handler(RequestValidationError, _send)
@@ -45,17 +58,15 @@ def build_app(service: Service, lifespan: Lifespan | None = None) -> FastAPI:
 def document(app: FastAPI, scorer: Scorer) -> dict[str, Any]:
     """The OpenAPI document for the fields that a model reads."""
     described = get_openapi(title=TITLE, version=VERSION, routes=app.routes)
-    schema = scorer.reader.json_schema()
-    described["components"]["schemas"] |= schema.pop("$defs") | {"UserEvents": schema}
+    described["components"]["schemas"] |= scorer.reader.json_schemas()
     described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     described["security"] = [{"key": []}]
     example = example_request(scorer.reader.fields, scorer.model.trained_as_of)
-    reference = {"$ref": "#/components/schemas/UserEvents"}
-    content = {JSON: {"schema": reference, "example": example}}
-    lines = {JSON_LINES: {"schema": reference, "example": example}}
-    for path in ("/v1/assign", "/v1/embed", "/v1/assign:batch"):
-        kind = lines if path.endswith("batch") else content
-        described["paths"][path]["post"]["requestBody"] = {"required": True, "content": kind}
+    for path, (schema, media) in BODIES.items():
+        if path in described["paths"]:
+            content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+            body = {"required": True, "content": {media: content}}
+            described["paths"][path]["post"]["requestBody"] = body
     return described
 
 

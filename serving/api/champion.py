@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from segmenter.errors import SegmenterError
-from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel
+from segmenter.tracking_server import Registry
 from serving.api.holder import ModelHolder
 from serving.api.metrics import Metrics
 from serving.api.resolve import resolve_aside
@@ -31,7 +31,7 @@ class Alias:
         The model and the alias.
     """
 
-    home: MlflowHome
+    home: Registry
     name: str
     alias: str
 

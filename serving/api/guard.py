@@ -18,12 +18,17 @@ from serving.api.keys import KeyRing
 from serving.api.metrics import Metrics
 from serving.api.problems import Problem
 from serving.api.settings import Limits
+from serving.api.space_schemas import PATHS as SPACE_PATHS
 
 LOG = logging.getLogger("segmenter.online")
 SCOPES = {
     "/v1/assign": "assign",
     "/v1/assign:batch": "assign",
     "/v1/embed": "embed",
+    "/v1/users:append": "keep",
+    "/v1/users:forget": "keep",
+    "/v1/space": "space",
+    **{f"/v1/space/{name}": "space" for name in SPACE_PATHS},
     "/v1/segments": "read",
     "/v1/model": "read",
     "/openapi.json": "read",

@@ -1,6 +1,7 @@
 """Finding a model in a process of its own, so that the server never holds MLflow in memory.
 
-Run as ``python -m serving.api.resolve HOME [SPEC]``: prints the model as JSON.
+Run as ``python -m serving.api.resolve``: reads a JSON object with home, cache and spec, and prints
+the model as JSON. They are no options, since an address may hold a password.
 """
 
 import json
@@ -13,11 +14,12 @@ from typing import Any
 from segmenter.errors import RegistryError, SegmenterError
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel, resolve
+from segmenter.tracking_server import Registry, TrackingServer
 
 TIMEOUT_S = 120
 
 
-def resolve_aside(home: MlflowHome, spec: str | None) -> ResolvedModel:
+def resolve_aside(home: Registry, spec: str | None) -> ResolvedModel:
     """See `segmenter.registry.resolve`.
 
     Raises
@@ -25,10 +27,14 @@ def resolve_aside(home: MlflowHome, spec: str | None) -> ResolvedModel:
     RegistryError
         If there is no such model, or its bundle is not the registered one.
     """
-    command = [sys.executable, "-m", __name__, str(home.root), *([spec] if spec else [])]
     try:
         done = subprocess.run(  # noqa: S603 - this very module
-            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+            [sys.executable, "-m", __name__],
+            input=json.dumps(_plain(home) | {"spec": spec}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
         )
         told = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
@@ -41,16 +47,29 @@ def resolve_aside(home: MlflowHome, spec: str | None) -> ResolvedModel:
     )
 
 
-def main(words: list[str]) -> None:
-    """Resolve what the command line names and print it."""
+def main(asked: dict[str, Any]) -> None:
+    """Resolve what is asked for and print it."""
     told: dict[str, Any]
     try:
-        found = resolve(MlflowHome(Path(words[0])), words[1] if len(words) > 1 else None)
+        found = resolve(_source(asked), asked["spec"])
         told = asdict(found) | {"folder": str(found.folder.resolve())}
     except SegmenterError as error:
         told = {"error": str(error)}
     print(json.dumps(told))  # noqa: T201 - the answer to the parent
 
 
+def _plain(home: Registry) -> dict[str, Any]:
+    if isinstance(home, MlflowHome):
+        return {"home": str(home.root), "cache": None}
+    return {"home": home.uri, "cache": str(home.cache.resolve())}
+
+
+def _source(asked: dict[str, Any]) -> Registry:
+    """Inverse of `_plain`."""
+    if asked["cache"] is None:
+        return MlflowHome(Path(asked["home"]))
+    return TrackingServer(asked["home"], Path(asked["cache"]))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(json.load(sys.stdin))

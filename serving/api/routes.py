@@ -22,7 +22,7 @@ from serving.api.schemas import (
     SegmentsAnswer,
 )
 from serving.api.scorer import Scorer
-from serving.api.service import Service
+from serving.api.service import PlainRoute, Service
 
 READY_FOR_S = 5.0
 """How long one check of the golden vectors counts."""
@@ -47,7 +47,7 @@ REFUSALS = (
 
 def user_routes(service: Service) -> APIRouter:
     """The routes that take events."""
-    router = APIRouter(prefix="/v1", tags=["users"])
+    router = APIRouter(prefix="/v1", tags=["users"], route_class=PlainRoute)
 
     @router.post("/assign", responses=answers(SegmentAnswer, *REFUSALS))
     async def assign(request: Request) -> Response:

@@ -5,7 +5,7 @@ The model decides which fields an event has, so its schema is made when the mode
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NotRequired, Required
+from typing import Annotated, Any, Literal, NotRequired, Required, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from segmenter.clock import EPOCH, iso
-from segmenter.events.cleaning import LARGEST
+from segmenter.events.bounds import LARGEST
 from segmenter.events.vocabulary import Vocabulary
 from serving.api.problems import problem_of
 from serving.api.settings import Limits
@@ -31,6 +31,7 @@ from serving.api.times import MICROSECOND, microseconds
 ExtraValues = Literal["forbid", "ignore"]
 MAX_TEXT = 1000
 MAX_USER_ID = 256
+Checked = TypeVar("Checked")
 
 
 class UserEvents(TypedDict, total=False):
@@ -39,6 +40,12 @@ class UserEvents(TypedDict, total=False):
     user_id: Required[str]
     events: Required[list[dict[str, Any]]]
     as_of: NotRequired[int | None]
+
+
+class AppendedEvents(UserEvents, total=False):
+    """A checked request about one user whose history is kept."""
+
+    replace: NotRequired[bool]
 
 
 class SegmentAnswer(BaseModel):
@@ -57,6 +64,13 @@ class SegmentAnswer(BaseModel):
     )
     as_of: dt.datetime
     model_version: str
+
+
+class KeptAnswer(SegmentAnswer):
+    """The segment of one user whose history is kept."""
+
+    n_events: int = Field(ge=1, description="Events of the user that are known by now.")
+    n_repeated: int = Field(ge=0, description="Events of the request that were known before.")
 
 
 class EmbeddingAnswer(BaseModel):
@@ -161,7 +175,18 @@ NAME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 Time = Annotated[int, PlainValidator(_time), WithJsonSchema(TIME_SCHEMA)]
 Text = Annotated[str | None, PlainValidator(_text), WithJsonSchema(TEXT_SCHEMA)]
 Name = Annotated[str, PlainValidator(_event_name), WithJsonSchema(NAME_SCHEMA)]
-Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)] | None
+Number = (
+    Annotated[
+        float,
+        Field(
+            ge=-LARGEST,
+            le=LARGEST,
+            allow_inf_nan=False,
+            description="Negative is a refund or a return, as in an ingested log.",
+        ),
+    ]
+    | None
+)
 UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_ID)]
 
 
@@ -178,24 +203,28 @@ class RequestReader:
     """
 
     def __init__(self, vocabulary: Vocabulary, limits: Limits) -> None:
-        self.fields = fields_of(vocabulary)
+        self.fields, self.limits = fields_of(vocabulary), limits
         self.future = dt.timedelta(seconds=limits.future_s)
-        event = _typed_dict("Event", _event_fields(self.fields), extra="ignore")
-        events = Annotated[
-            list[event],  # type: ignore[valid-type] # made at run time
-            Field(min_length=1, max_length=limits.events_per_user, fail_fast=True),
-        ]
-        self.adapter: TypeAdapter[UserEvents] = TypeAdapter(
-            _typed_dict(
-                "UserEvents",
-                {
-                    "user_id": UserId,
-                    "events": events,
-                    "as_of": NotRequired[Time | None],
-                },
-                extra="forbid",
-            )
+        self._event = _typed_dict("Event", _event_fields(self.fields), extra="ignore")
+        self.adapter: TypeAdapter[UserEvents] = self._adapter("UserEvents", {}, n_least=1)
+        more = {"replace": NotRequired[bool]}
+        self.append_adapter: TypeAdapter[AppendedEvents] = self._adapter(
+            "AppendedEvents", more, n_least=0
         )
+
+    def _adapter(self, name: str, more: dict[str, Any], *, n_least: int) -> TypeAdapter[Any]:
+        """What checks a request with at least so many events."""
+        most = self.limits.events_per_user
+        events = Annotated[
+            list[self._event],  # type: ignore[name-defined] # made at run time
+            Field(min_length=n_least, max_length=most, fail_fast=True),
+        ]
+        fields: dict[str, Any] = {
+            "user_id": UserId,
+            "events": events,
+            "as_of": NotRequired[Time | None],
+        }
+        return TypeAdapter(_typed_dict(name, fields | more, extra="forbid"))
 
     def read(self, body: bytes, now: dt.datetime) -> UserEvents:
         """A checked request.
@@ -205,15 +234,29 @@ class RequestReader:
         Problem
             400 where the body is no JSON, 422 where it is no request; it names the field.
         """
+        return self._checked(self.adapter, body, now)
+
+    def read_appended(self, body: bytes, now: dt.datetime) -> AppendedEvents:
+        """A checked request about a kept history; as `read`, and events may be missing."""
+        return self._checked(self.append_adapter, body, now)
+
+    def _checked(self, adapter: TypeAdapter[Checked], body: bytes, now: dt.datetime) -> Checked:
         latest = (now + self.future - EPOCH) // MICROSECOND
         try:
-            return self.adapter.validate_json(body, context={"latest": latest})
+            return adapter.validate_json(body, context={"latest": latest})
         except ValidationError as error:
             raise problem_of(error) from None  # what pydantic keeps holds the values
 
-    def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of a request, for the OpenAPI document."""
-        return self.adapter.json_schema(ref_template="#/components/schemas/{model}")
+    def json_schemas(self) -> dict[str, Any]:
+        """JSON Schemas by name, for the OpenAPI document."""
+        schemas: dict[str, Any] = {}
+        for name, adapter in (
+            ("UserEvents", self.adapter),
+            ("AppendedEvents", self.append_adapter),
+        ):
+            schema = adapter.json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs") | {name: schema}
+        return schemas
 
 
 def fields_of(vocabulary: Vocabulary) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -11,13 +12,14 @@ import numpy as np
 from segmenter.audience_model import AudienceModel
 from segmenter.clock import EPOCH, iso
 from segmenter.errors import BundleError
-from segmenter.golden import GoldenVectors
+from segmenter.golden import TOLERANCE, GoldenVectors
 from segmenter.registry import ResolvedModel
 from segmenter.segments.assignment import NO_SEGMENT
 from serving.api.problems import Problem
 from serving.api.schemas import RequestReader, UserEvents
 from serving.api.settings import Limits
 from serving.api.times import MICROSECOND
+from serving.state.keeper import HistoryKeeper
 
 Answer = dict[str, Any] | Problem
 Score = Callable[["Scorer", Sequence[UserEvents], dt.datetime], list[Answer]]
@@ -56,7 +58,7 @@ class Scorer:
         ------
         BundleError
             If the bundle is damaged, is not the one that was resolved, or fails its golden
-            vectors.
+            vectors, whether embedded by the network or by the encoder of one user.
         """
         model = AudienceModel.load(resolved.folder)
         _check_digest(model, resolved)
@@ -64,6 +66,7 @@ class Scorer:
         reader = RequestReader(model.network.vocabulary, limits)
         golden = model.golden or GoldenVectors.of(model)
         golden.check(model)
+        check_one_user(model, golden)
         return cls(model, resolved, reader, golden, names)
 
     @property
@@ -71,26 +74,38 @@ class Scorer:
         """What answers are stamped with."""
         return self.resolved.label
 
+    @cached_property
+    def keeper(self) -> HistoryKeeper:
+        """Reads and grows kept histories for the model."""
+        return HistoryKeeper(self.model, max_recent=self.reader.limits.events_per_user)
+
     def assign(self, users: Sequence[UserEvents], now: dt.datetime) -> list[Answer]:
         """The segment of each user, or why there is none."""
         answers, embeddings, rows = self._embedded(users, now)
-        found = self.model.assign(embeddings)
+        found = self.segments_of(embeddings)
         for place, row in enumerate(rows):
-            first, second = int(found.segment_id[place]), int(found.second_segment_id[place])
             answer = answers[row]
             assert isinstance(answer, dict)
-            answers[row] = {
-                "user_id": answer["user_id"],
-                "segment_id": first,
-                "segment_name": self.names[first],
-                "strength": float(found.strength[place]),
-                "second_segment_id": None if second == NO_SEGMENT else second,
-                "second_segment_name": self.names.get(second),
-                "novelty": float(found.novelty[place]),
-                "as_of": answer["as_of"],
-                "model_version": self.label,
-            }
+            answers[row] = {"user_id": answer["user_id"]} | found[place] | answer
         return answers
+
+    def segments_of(self, embeddings: np.ndarray) -> list[dict[str, Any]]:
+        """What answers say of the segments of embeddings float32 [n, d]."""
+        found = self.model.assign(embeddings)
+        told = []
+        for place in range(len(embeddings)):
+            first, second = int(found.segment_id[place]), int(found.second_segment_id[place])
+            told.append(
+                {
+                    "segment_id": first,
+                    "segment_name": self.names[first],
+                    "strength": float(found.strength[place]),
+                    "second_segment_id": None if second == NO_SEGMENT else second,
+                    "second_segment_name": self.names.get(second),
+                    "novelty": float(found.novelty[place]),
+                }
+            )
+        return told
 
     def embed(self, users: Sequence[UserEvents], now: dt.datetime) -> list[Answer]:
         """The embedding of each user, or why there is none."""
@@ -101,40 +116,40 @@ class Scorer:
             answers[row] = {
                 "user_id": answer["user_id"],
                 "embedding": embeddings[place].tolist(),
-                "as_of": answer["as_of"],
-                "model_version": self.label,
+                **answer,
             }
         return answers
 
     def _embedded(
         self, users: Sequence[UserEvents], now: dt.datetime
     ) -> tuple[list[Answer], np.ndarray, list[int]]:
-        """Answers with user and time alone; embeddings float32 [a, d]; the rows they are of."""
+        """Answers with user, time and model; embeddings float32 [a, d]; the rows they are of."""
         present = (now - EPOCH) // MICROSECOND
         as_of = [_as_of(user, present) for user in users]
         moments = zip(users, as_of, strict=True)
         active = [row for row, (user, end) in enumerate(moments) if _began(user, end)]
         embeddings = np.empty((0, self.model.embedding_dim), dtype=np.float32)
         if active:
-            columns = self._columns([users[row] for row in active])
-            batch = self.model.batch_of(columns, as_of=[as_of[row] for row in active])
-            embeddings = self.model.embed_batch(batch)
+            embeddings = np.stack([self._embedding(users[row], as_of[row]) for row in active])
         finite = np.isfinite(embeddings.sum(axis=1, dtype=np.float64))
         computed = [row for row, good in zip(active, finite, strict=True) if good]
         answers: list[Answer] = [NO_EVENT] * len(users)
         for row in active:
             answers[row] = NO_NUMBER
         for row in computed:
-            answers[row] = {"user_id": users[row]["user_id"], "as_of": iso(as_of[row])}
+            answers[row] = {
+                "user_id": users[row]["user_id"],
+                "as_of": iso(as_of[row]),
+                "model_version": self.label,
+            }
         return answers, embeddings[finite], computed
 
-    def _columns(self, users: Sequence[UserEvents]) -> dict[str, list[list[Any] | None]]:
-        """Parallel lists per user of every field that the model reads."""
+    def _embedding(self, user: UserEvents, as_of: int) -> np.ndarray:
+        """Embedding float32 [d] of a user with events at or before a time."""
+        encoder, given = self.model.one_user, user["events"]
         names = ("time", *self.reader.fields)
-        return {
-            name: [[event.get(name) for event in user["events"]] for user in users]
-            for name in names
-        }
+        columns = {name: [event.get(name) for event in given] for name in names}
+        return encoder.embed(encoder.coder.events(columns, as_of=as_of), as_of=as_of)
 
 
 NO_EVENT = Problem(
@@ -160,6 +175,26 @@ def _as_of(user: UserEvents, present: int) -> int:
 
 def _began(user: UserEvents, as_of: int) -> bool:
     return any(event["time"] <= as_of for event in user["events"])
+
+
+def check_one_user(model: AudienceModel, golden: GoldenVectors) -> None:
+    """Hold the encoder of one user to the golden vectors, which are the network's.
+
+    Raises
+    ------
+    BundleError
+        If an embedding is another one.
+    """
+    for user, (wanted, as_of) in enumerate(zip(golden.embeddings, golden.as_of, strict=True)):
+        columns = {name: lists[user] for name, lists in golden.columns.items()}
+        events = model.one_user.coder.events(columns, as_of=as_of)
+        error = float(np.abs(model.one_user.embed(events, as_of=as_of) - wanted).max())
+        if not error <= TOLERANCE:
+            message = (
+                "one user must have the embedding that batch scoring gives; a golden vector "
+                f"differs by {error:.3g}, more than {TOLERANCE}; train with this release"
+            )
+            raise BundleError(message)
 
 
 def _check_digest(model: AudienceModel, resolved: ResolvedModel) -> None:

@@ -8,21 +8,22 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from segmenter.errors import ConfigError
-from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION, ResolvedModel, resolve
+from segmenter.tracking_server import Registry
 from serving.api.app import Lifespan, build_app
 from serving.api.champion import Alias, ChampionWatch
 from serving.api.guard import Guard
 from serving.api.holder import ModelHolder
+from serving.api.kept import kept_routes
 from serving.api.keys import ApiKey, KeyRing
 from serving.api.metrics import Metrics
 from serving.api.resolve import resolve_aside
@@ -30,6 +31,8 @@ from serving.api.scorer import Scorer
 from serving.api.service import Service
 from serving.api.settings import Limits
 from serving.api.worker import Worker
+from serving.state.choice import open_store
+from serving.state.stores import Retention
 
 KEEP_ALIVE_S = 30
 
@@ -41,7 +44,7 @@ class ServerSettings:
     Attributes
     ----------
     home
-        Where registered models live.
+        Where registered models live: a folder or a tracking server.
     spec
         ``name@alias``, which is followed; or ``name/version`` or a bundle folder, which stay.
         None takes the champion of the only registered model.
@@ -51,13 +54,24 @@ class ServerSettings:
         Bounds.
     poll_s
         Seconds between two looks at the alias.
+    state
+        Where histories are kept, see `serving.state.choice.open_store`; None keeps none.
+    retention
+        How long, and of how many users.
+    space, space_metadata
+        Scores or embeddings, and what is known of users, see
+        `serving.api.space_routes.read_space`; None has no space.
     """
 
-    home: MlflowHome
+    home: Registry
     spec: str | None
     keys: Sequence[ApiKey] = ()
     limits: Limits = field(default_factory=Limits)
     poll_s: float = 5.0
+    state: str | None = None
+    retention: Retention = field(default_factory=Retention)
+    space: Path | None = None
+    space_metadata: Path | None = None
 
 
 def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:
@@ -112,8 +126,10 @@ def build_server(settings: ServerSettings) -> uvicorn.Server:
     watch = None
     if alias is not None:
         watch = ChampionWatch(alias, holder, metrics=metrics, limits=limits)
-    lifespan = _lifespan(worker, watch, settings.poll_s)
-    app = build_app(Service(holder, worker, metrics, limits), lifespan)
+    service = Service(holder, worker, metrics, limits)
+    more, closing = _more_routes(settings, service)
+    lifespan = _lifespan(worker, watch, poll_s=settings.poll_s, closing=closing)
+    app = build_app(service, lifespan, more=more)
     keys = KeyRing(settings.keys) if settings.keys else None
     guard = Guard(app, keys=keys, limits=limits, metrics=metrics)
     config = uvicorn.Config(
@@ -159,7 +175,36 @@ def _alias_of(settings: ServerSettings, resolved: ResolvedModel) -> Alias | None
     return Alias(settings.home, name, alias) if at and name == resolved.name else None
 
 
-def _lifespan(worker: Worker, watch: ChampionWatch | None, poll_s: float) -> Lifespan:
+def _more_routes(
+    settings: ServerSettings, service: Service
+) -> tuple[list[APIRouter], list[Callable[[], None]]]:
+    """The routes that were asked for, and what is to be closed with them."""
+    routers, closing = [], []
+    if settings.state is not None:
+        store = open_store(settings.state, settings.retention)
+        routers.append(kept_routes(service, store))
+        closing.append(store.close)
+    if settings.space is not None:
+        # Only who has a space needs what reads it.
+        from serving.api.space_routes import (  # noqa: PLC0415
+            SpaceDesk,
+            read_space,
+            space_routes,
+        )
+
+        desk = SpaceDesk(service, read_space(settings.space, settings.space_metadata))
+        routers.append(space_routes(desk))
+        closing.append(desk.worker.close)
+    return routers, closing
+
+
+def _lifespan(
+    worker: Worker,
+    watch: ChampionWatch | None,
+    *,
+    poll_s: float,
+    closing: Sequence[Callable[[], None]],
+) -> Lifespan:
     """Follows the alias while the server runs, and ends the worker after the last request."""
 
     @contextlib.asynccontextmanager
@@ -171,6 +216,8 @@ def _lifespan(worker: Worker, watch: ChampionWatch | None, poll_s: float) -> Lif
             if task is not None:
                 task.cancel()
             worker.close()
+            for close in closing:
+                close()
 
     return lifespan
 

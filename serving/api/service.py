@@ -2,9 +2,12 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request, Response
+from fastapi.routing import APIRoute
 
 from serving.api.holder import ModelHolder
 from serving.api.lines import LineBatch, answer_line
@@ -13,6 +16,19 @@ from serving.api.problems import Problem
 from serving.api.scorer import Score
 from serving.api.settings import Limits
 from serving.api.worker import Worker
+
+
+class PlainRoute(APIRoute):
+    """A route that is given the request as it came.
+
+    What its body must look like is checked by our own readers, so that the usual machinery, which
+    would look for parameters to fill in, has nothing to do.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See `fastapi.routing.APIRoute`."""
+        return self.endpoint
+
 
 JSON, JSON_LINES = "application/json", "application/x-ndjson"
 

@@ -15,6 +15,8 @@ class Limits:
         Most events of one user, and most lines of a batch.
     waiting
         Most requests that are computed or wait for it; one more gets 503 and a time to retry.
+    space_waiting
+        The same of requests to the space, which take longer.
     connections
         Most connections at once.
     timeout_s
@@ -30,6 +32,7 @@ class Limits:
     events_per_user: int = 10_000
     users_per_request: int = 10_000
     waiting: int = 64
+    space_waiting: int = 4
     connections: int = 512
     timeout_s: float = 60.0
     drain_s: float = 30.0

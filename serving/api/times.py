@@ -8,7 +8,7 @@ import datetime as dt
 from pydantic_core import PydanticCustomError
 
 from segmenter.clock import EPOCH
-from segmenter.events.times import EARLIEST, FARTHEST
+from segmenter.events.bounds import EARLIEST, FARTHEST
 
 NO_TIME = ("time", "must be an ISO 8601 time or a number since 1970, in the years 1900 to 9999")
 MICROSECOND = dt.timedelta(microseconds=1)

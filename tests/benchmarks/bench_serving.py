@@ -16,6 +16,7 @@ import random
 import re
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -74,6 +75,31 @@ def online_rows(target: Target, bodies: list[bytes]) -> list[dict[str, Any]]:
     rate = len(bodies) / full.wall_s / 2
     half = open_load(target, bodies, rate=rate, n_connections=N_OPEN)
     rows.append(_row(name, "half load", took=half, target=target))
+    return rows
+
+
+def kept_rows(
+    target: Target, users: list[dict[str, Any]], n_requests: int, *, kind: str
+) -> list[dict[str, Any]]:
+    """Single events appended to kept histories, which the first requests begin."""
+    append = replace(target, path="/v1/users:append")
+    closed_load(append, [json.dumps(user).encode() for user in users], 1)
+    newest = max(event["time"] for user in users for event in user["events"])
+
+    def bodies(start: int) -> list[bytes]:
+        """Each event a second after the one before, for one user after the other."""
+        sent = []
+        for row in range(start, start + n_requests):
+            user = users[row % len(users)]
+            event = user["events"][row % N_EVENTS] | {"time": newest + row * 1_000_000}
+            sent.append(json.dumps({"user_id": user["user_id"], "events": [event]}).encode())
+        return sent
+
+    rows = []
+    for number, n_connections in enumerate((1, N_CONNECTIONS)):
+        took = closed_load(append, bodies(number * n_requests), n_connections)
+        load = f"appended event, {n_connections} connection{'s' if n_connections > 1 else ''}"
+        rows.append(_row(f"segmenter serve --state {kind}", load, took=took, target=target))
     return rows
 
 
@@ -174,6 +200,10 @@ def run(
         with online_server("--model", bundle) as target:
             rows = online_rows(target, bodies)
             told = malformed(target, bodies[:N_USERS], N_MALFORMED)
+        for name in ("memory", f"sqlite:{folder / 'state.db'}"):
+            with online_server("--model", bundle, "--state", name) as target:
+                kind = name.partition(":")[0]
+                rows += kept_rows(target, users, n_requests, kind=kind)
         if with_peer:
             sent = [mlflow_body(users[row % N_USERS]) for row in range(n_requests // 4)]
             with mlflow_server(bundle, folder) as target:

@@ -36,6 +36,7 @@ HEAVY = (
     "numba",
     "sklearn",
     "pandas",
+    "polars",
 )
 
 

@@ -1,0 +1,1 @@
+"""What the online service may keep of a user between requests, and where."""
