@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from segmenter.autoencoder.model import SequenceAutoencoder
-from segmenter.bundle import read_bundle, write_bundle
+from segmenter.bundle import BundleContent, read_bundle, write_bundle
 from segmenter.clock import iso
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
@@ -26,6 +27,8 @@ from segmenter.terminal import ProgressCallback
 
 BATCH_EVENTS = 25_000
 BATCH_USERS = 2048
+HIERARCHY = "hierarchy"
+"""File stem of the levels in a bundle."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class AudienceModel:
         The history of its segments and of those before them.
     digest
         Identity of the saved bundle; empty before it is saved.
+    hierarchy
+        Macro and micro segments; None of a model that was made before there were any.
     """
 
     network: SequenceAutoencoder
@@ -58,6 +63,7 @@ class AudienceModel:
     training: dict[str, Any]
     lineage: Lineage = NO_LINEAGE
     digest: str = ""
+    hierarchy: Hierarchy | None = None
 
     @property
     def embedding_dim(self) -> int:
@@ -127,6 +133,27 @@ class AudienceModel:
         """
         return self.assigner.assign(self.projection(embeddings))
 
+    def levels(
+        self, embeddings: np.ndarray, segment_id: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Macro and micro segment of users whose segment is known, int32 [n] each.
+
+        Parameters
+        ----------
+        embeddings
+            float32 [n, embedding_dim].
+        segment_id
+            int32 [n], from `assign`.
+
+        Returns
+        -------
+        tuple or None
+            None of a model without levels.
+        """
+        if self.hierarchy is None:
+            return None
+        return self.hierarchy.place(self.projection(embeddings), segment_id)
+
     def save(self, folder: Path, *, documents: Mapping[str, Any] | None = None) -> "AudienceModel":
         """Write the model as a bundle, atomically.
 
@@ -143,6 +170,7 @@ class AudienceModel:
             The same model with its digest.
         """
         weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        levels = self.hierarchy
         digest = write_bundle(
             folder,
             documents={
@@ -150,12 +178,14 @@ class AudienceModel:
                 "segments": [segment.to_json() for segment in self.segments],
                 "training": self.training,
                 "lineage": self.with_lineage().lineage.to_json(),
+                **({} if levels is None else {HIERARCHY: levels.to_json()}),
                 **(documents or {}),
             },
             arrays={
                 "weights": weights,
                 "projection": self.projection.arrays(),
                 "assigner": self.assigner.arrays(),
+                **({} if levels is None else {HIERARCHY: levels.arrays()}),
             },
         )
         return replace(self, digest=digest)
@@ -185,6 +215,7 @@ class AudienceModel:
                 content.documents["training"],
                 Lineage.from_json(content.documents.get("lineage", NO_LINEAGE.to_json())),
                 content.digest,
+                hierarchy_of(content),
             )
             model._check_parts()
         except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
@@ -201,7 +232,16 @@ class AudienceModel:
                 f"the segment table {sorted(described)}"
             )
             raise ValueError(message)
+        if self.hierarchy is not None:
+            width = self.assigner.prototypes.shape[1]
+            self.hierarchy.check(self.assigner.ids.tolist(), width)
         self.assign(np.zeros((1, self.embedding_dim), dtype=np.float32))
+
+
+def hierarchy_of(content: BundleContent) -> Hierarchy | None:
+    """Levels that a bundle holds; None where it was made before there were any."""
+    plain = content.documents.get(HIERARCHY)
+    return None if plain is None else Hierarchy.from_json(plain, content.arrays[HIERARCHY])
 
 
 def embed_batch(network: SequenceAutoencoder, batch: EventBatch) -> np.ndarray:

@@ -13,6 +13,7 @@ from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.vocabulary import FIRST, Vocabulary
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
 from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_leaves
+from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.layout import user_map
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.prototypes import SizeLimits, core_agreement, make_prototypes
@@ -44,6 +45,10 @@ class Segmentation:
         Segment of each training user, by the very assigner that will serve.
     agreement
         Share of core members who are in the segment of most of their core.
+    facts
+        What the training users did, in plain words.
+    levels
+        Macro and micro segments, once they were made.
     """
 
     choice: Choice
@@ -53,6 +58,8 @@ class Segmentation:
     map_xy: np.ndarray
     assignment: Assignment
     agreement: float
+    facts: PlainFacts
+    levels: Hierarchy | None = None
 
 
 def fit_segments(
@@ -121,6 +128,7 @@ def fit_segments(
         map_xy,
         assignment,
         core_agreement(label, leaves),
+        facts,
     )
 
 

@@ -82,6 +82,7 @@ def build_report(
             **({} if refit is None else {"refit of": refit.parent}),
         },
         refit=None if refit is None else refit.to_json(),
+        hierarchy=None if segmentation.levels is None else segmentation.levels.to_json(),
     )
 
 

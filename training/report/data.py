@@ -105,6 +105,8 @@ class ReportData:
         Digests, seed and settings: how to get the same model again.
     refit
         Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
+    hierarchy
+        Plain form of a `segmenter.segments.hierarchy.Hierarchy`; None of a model without levels.
     """
 
     model: str
@@ -123,6 +125,7 @@ class ReportData:
     figures: dict[str, float]
     provenance: dict[str, Any]
     refit: dict[str, Any] | None = None
+    hierarchy: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
