@@ -1,17 +1,26 @@
 """Assignments in the form in which they leave the product: one row per user, segments by name."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
 from segmenter.audience_model import AudienceModel
 from segmenter.segments.assignment import NO_SEGMENT
 
+LEVEL_COLUMNS = {
+    "macro_id": pl.Int32(),
+    "macro_name": pl.String(),
+    "micro_id": pl.Int32(),
+    "micro_name": pl.String(),
+}
 ASSIGNMENT_COLUMNS = {
     "user_id": pl.String(),
     "segment_id": pl.Int32(),
     "segment_name": pl.String(),
     "strength": pl.Float32(),
     "second_segment_id": pl.Int32(),
+    **LEVEL_COLUMNS,
 }
 
 
@@ -35,7 +44,8 @@ def assignment_table(
     -------
     polars.DataFrame
         n rows with `ASSIGNMENT_COLUMNS`; strength in [0, 1], higher is surer; everything but the
-        user id is null where a user is not active, and the second segment where there is none.
+        user id is null where a user is not active, the second segment where there is none, and
+        the levels of a model that has none.
     """
     everybody = pl.DataFrame({"row": np.arange(len(user_ids)), "user_id": user_ids})
     found = pl.DataFrame(schema={"row": pl.Int64(), **ASSIGNMENT_COLUMNS}).drop("user_id")
@@ -43,6 +53,35 @@ def assignment_table(
         found = _found(model, embeddings).with_columns(row=np.flatnonzero(active))
     table = everybody.join(found, on="row", how="left", maintain_order="left")
     return table.select(pl.col(name).cast(kind) for name, kind in ASSIGNMENT_COLUMNS.items())
+
+
+def level_columns(
+    model: AudienceModel, embeddings: np.ndarray, segment_id: np.ndarray
+) -> dict[str, list[Any]]:
+    """Macro and micro segment of users whose segment is known, by id and by name.
+
+    Parameters
+    ----------
+    model
+        The fitted model.
+    embeddings
+        float32 [n, d].
+    segment_id
+        int32 [n], from the model.
+
+    Returns
+    -------
+    dict
+        `LEVEL_COLUMNS` with a value per user; None of a model without levels.
+    """
+    levels, places = model.hierarchy, model.levels(embeddings, segment_id)
+    if levels is None or places is None:
+        return {name: [None] * len(segment_id) for name in LEVEL_COLUMNS}
+    columns: list[list[Any]] = []
+    for segments, ids in zip((levels.macros, levels.micros), places, strict=True):
+        names = {item.id: item.name for item in segments}
+        columns += [ids.tolist(), [names[number] for number in ids.tolist()]]
+    return dict(zip(LEVEL_COLUMNS, columns, strict=True))
 
 
 def _found(model: AudienceModel, embeddings: np.ndarray) -> pl.DataFrame:
@@ -54,6 +93,7 @@ def _found(model: AudienceModel, embeddings: np.ndarray) -> pl.DataFrame:
             "segment_id": assigned.segment_id,
             "strength": assigned.strength,
             "second_segment_id": assigned.second_segment_id,
+            **level_columns(model, embeddings, assigned.segment_id),
         }
     )
     second, first = pl.col("second_segment_id"), pl.col("segment_id")

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from segmenter.assignment_table import level_columns
 from segmenter.audience_model import AudienceModel
 from segmenter.clock import EPOCH, iso
 from segmenter.errors import BundleError
@@ -73,6 +74,7 @@ class Scorer:
         """The segment of each user, or why there is none."""
         answers, embeddings, rows = self._embedded(users, now)
         found = self.model.assign(embeddings)
+        levels = level_columns(self.model, embeddings, found.segment_id)
         for place, row in enumerate(rows):
             first, second = int(found.segment_id[place]), int(found.second_segment_id[place])
             answer = answers[row]
@@ -87,6 +89,7 @@ class Scorer:
                 "novelty": float(found.novelty[place]),
                 "as_of": answer["as_of"],
                 "model_version": self.label,
+                **{name: values[place] for name, values in levels.items()},
             }
         return answers
 

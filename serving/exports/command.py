@@ -49,6 +49,9 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     segments: Annotated[
         str | None, typer.Option("--segments", help="Ids, as in 1,4; left out, every segment.")
     ] = None,
+    level: Annotated[
+        str, typer.Option("--level", help="What --segments are: macro, segment or micro.")
+    ] = "segment",
     suppress: Annotated[
         list[Path] | None,
         typer.Option("--suppress", help="File of raw or hashed ids to leave out; repeatable."),
@@ -118,7 +121,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from serving.exports.scores import chosen_segments, open_scores  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    opened = open_scores(scores, segment_flags)
+    opened = open_scores(scores, segment_flags, level=level)
     home = None if any_model and not mlruns.exists() else MlflowHome(mlruns)
     marks = _marks(opened, home, max_age_days, allow_stale=allow_stale, any_model=any_model)
     job = Export(
@@ -180,7 +183,7 @@ def _table(one: "Waterfall") -> "Table":
     from serving.exports.waterfall import STAGES  # noqa: PLC0415
 
     table = Table(
-        title=Text(f"{one.destination}: segment {one.segment_id}, {one.segment_name}"),
+        title=Text(one.title),
         title_justify="left",
     )
     table.add_column("step")

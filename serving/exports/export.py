@@ -255,9 +255,10 @@ def _write_audience(
     settings = {setting.name: setting.placeholder for setting in one.settings}
     settings |= {name: value for name, value in job.settings.items() if name in settings}
     order = Order(segment.id, segment.name, job.scores.as_of, action, settings)
-    place = folder / one.name / f"segment-{segment.id}"
+    audience_name = f"{job.scores.level}-{segment.id}"
+    place = folder / one.name / audience_name
     place.mkdir(parents=True)
-    stem = f"{one.name}_segment-{segment.id}_{job.scores.moment:%Y%m%dT%H%M%SZ}_{action}"
+    stem = f"{one.name}_{audience_name}_{job.scores.moment:%Y%m%dT%H%M%SZ}_{action}"
     layout = one.layout
     if job.compressed and one.gzip and isinstance(layout, CsvLayout | JsonLayout):
         layout = type(layout)(*layout.kinds, compressed=True)
@@ -267,7 +268,7 @@ def _write_audience(
     if not waterfall.is_written:
         shutil.rmtree(place)
         return waterfall, {}
-    return waterfall, {f"{one.name}/segment-{segment.id}/{file.name}": file for file in written}
+    return waterfall, {f"{one.name}/{audience_name}/{file.name}": file for file in written}
 
 
 def _waterfall(
@@ -279,6 +280,7 @@ def _waterfall(
         destination=one.name,
         segment_id=segment.id,
         segment_name=segment.name,
+        level=job.scores.level,
         counts=dict(counts),
         reasons=audience.tally.reasons,
         minimum=minimum_people(one, job.floor),
@@ -298,6 +300,7 @@ def _describe(job: Export, report: ExportReport, folder: Path) -> None:
     write_text(folder / PAGE, waterfall_page(report.as_of, report.model, report.waterfalls))
     inputs = {
         "scores": job.scores.identity,
+        "level": job.scores.level,
         "identities": digest_of_file(job.identities),
         "min_strength": job.rules.min_strength,
         "minimum_age": job.rules.minimum_age,

@@ -68,7 +68,7 @@ def _view(one: Waterfall) -> dict[str, object]:
     css = "refused" if one.verdict == REFUSED else "warned" if one.why else "written"
     rows = _rows(one)
     return {
-        "title": f"{one.destination}: segment {one.segment_id}, {one.segment_name}",
+        "title": one.title,
         "css": css,
         "verdict": one.verdict + (f": {one.why}" if one.why else ""),
         "rows": rows,

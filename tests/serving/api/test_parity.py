@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from segmenter.assignment_table import LEVEL_COLUMNS
 from segmenter.autoencoder.config import DAY_US
 from segmenter.flavor import PyfuncModel
 from segmenter.mlflow_home import MlflowHome
@@ -50,11 +51,13 @@ def test_batch_online_and_pyfunc_give_every_user_the_same_answer(
             assert line["error"]["status"] == 422
             assert found["segment_id"] is None
             continue
-        for name in ("user_id", "segment_id", "segment_name", "second_segment_id"):
+        for name in ("user_id", "segment_id", "segment_name", "second_segment_id", *LEVEL_COLUMNS):
             assert line[name] == row[name] == found[name]
         assert line["strength"] == pytest.approx(row["strength"], abs=TOLERANCE)
         assert found["strength"] == pytest.approx(row["strength"], abs=TOLERANCE)
     assert scored["segment_id"].n_unique() > 1
+    assert scored["macro_id"].n_unique() < scored["segment_id"].n_unique()
+    assert scored["micro_id"].n_unique() > scored["segment_id"].n_unique()
 
 
 def test_one_request_per_user_gives_the_answers_of_a_batch(
