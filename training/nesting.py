@@ -3,7 +3,7 @@
 A fresh fit groups and divides; a refit lets what its parent published go on, under the same ids.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from segmenter.segments.macro import group_segments, join_macros, macro_of_point
 from segmenter.segments.matching import APPEARED, GONE, KEPT, Flow
 from segmenter.segments.micro import MICRO_LIMITS, Parts, find_parts, keep_parts
 from segmenter.segments.profiles import WITHIN_PARENT, describe_segments
+from segmenter.segments.regrouping import Regrouping
 from segmenter.segments.rules import with_rules
 from segmenter.segments.segment import Segment
 from segmenter.segments.stability import best_overlaps
@@ -88,9 +89,9 @@ def fit_levels(
     micros = micros.rows(np.isin(micros.ids, micro_id))
     macro_id = macro_ids(segment_id, macro_of)
     above = _described_macros(found, macro_id, seed=seed)
+    below = _described_micros(found, micro_id, micros, seed=seed)
     labels = _macro_halves(found, space, macro_of, is_refit=inherited is not None)
     above = _with_stability(above, macro_id, labels)
-    below = _described_micros(found, micro_id, micros, seed=seed)
     if inherited is not None:
         above = carry_names(above, inherited.levels.macros)
         below = carry_names(below, inherited.levels.micros)
@@ -106,6 +107,83 @@ def fit_levels(
         macro_lineage=next_lineage(before[0], above, at=at),
         micro_lineage=next_lineage(before[1], below, at=at),
         reason=reason,
+    )
+
+
+def regroup_levels(
+    found: Segmentation,
+    space: np.ndarray,
+    done: Regrouping,
+    *,
+    before: Hierarchy,
+    at: str,
+    seed: int,
+) -> Hierarchy:
+    """The levels after a person merged or split segments: ids stay, only what changed is renamed.
+
+    Parameters
+    ----------
+    found
+        The segments after it.
+    space
+        float32 [n, S], the training users in segment coordinates.
+    done
+        What was merged or split.
+    before
+        The levels until then.
+    at
+        Moment, ISO 8601.
+    seed
+        Of rules.
+    """
+    macro_of, segment_of = dict(done.macro_of or {}), done.segment_of or {}
+    stability = [np.nan if item.stability is None else item.stability for item in before.micros]
+    micros = _Micros(
+        np.array([item.id for item in before.micros], dtype=np.int32),
+        np.array([segment_of[item.id] for item in before.micros], dtype=np.int32),
+        before.prototypes,
+        np.array(stability),
+    )
+    segment_id = found.assignment.segment_id
+    place = nearest_within(space, segment_id, prototypes=micros.prototypes, parents=micros.parents)
+    micro_id = micros.ids[place]
+    micros = micros.rows(np.isin(micros.ids, micro_id))
+    above = _described_macros(found, macro_ids(segment_id, macro_of), seed=seed)
+    below = _described_micros(found, micro_id, micros, seed=seed)
+    touched = {before.macro_of[number] for number in done.old}
+    parts = {number for number, parent in segment_of.items() if parent in done.new}
+    above = kept_words(above, before.macros, touched=touched)
+    below = kept_words(below, before.micros, touched=parts)
+    return replace(
+        before,
+        macros=above,
+        micros=below,
+        macro_of=macro_of,
+        segment_of=dict(zip(micros.ids.tolist(), micros.parents.tolist(), strict=True)),
+        prototypes=micros.prototypes,
+        macro_lineage=next_lineage(before.macro_lineage, above, at=at),
+        micro_lineage=next_lineage(before.micro_lineage, below, at=at),
+    )
+
+
+def kept_words(
+    fresh: Sequence[Segment], before: Sequence[Segment], *, touched: Collection[int]
+) -> tuple[Segment, ...]:
+    """Segments under fresh figures; names, facts and rules stay where a segment was not touched.
+
+    Parameters
+    ----------
+    fresh, before
+        Segments of a level, described anew and until then.
+    touched
+        Ids whose members are others now.
+    """
+    known = {item.id: item for item in before if item.id not in touched}
+    return tuple(
+        replace(known[item.id], n_users=item.n_users, share=item.share, n_core=item.n_core)
+        if item.id in known
+        else item
+        for item in fresh
     )
 
 
@@ -232,8 +310,7 @@ def _macro_halves(
     assigner, labels = found.assigner, []
     for half in found.choice.halves:
         if is_refit:
-            owners = assigner.segment_ids[nearest(half, assigner.prototypes)]
-            labels.append(macro_ids(owners, macro_of)[nearest(space, half)])
+            labels.append(macro_ids(assigner.segment_ids, macro_of)[nearest(space, half)])
         else:
             n_groups = len(set(macro_of.values()))
             labels.append(macro_of_points(space, half, n_groups=n_groups))
@@ -269,7 +346,8 @@ def _described_micros(
             continue
         for part in _parts_of(found, inside, own, core=core, seed=seed):
             share = part.n_users / len(micro_id)
-            described[part.id] = replace(part, share=share, stability=held[part.id])
+            known = None if np.isnan(held[part.id]) else held[part.id]
+            described[part.id] = replace(part, share=share, stability=known)
     return tuple(described[number] for number in micros.ids.tolist())
 
 

@@ -118,7 +118,10 @@ def fit_segments(
         core=np.bincount(label[leaves.labels != BETWEEN]),
     )
     segments = with_rules(segments, assignment.segment_id, facts, seed=seed)
-    segments = with_stability(segments, assignment.segment_id, space, halves=choice.halves)
+    owners = None if choice.assigner is None else assigner.segment_ids
+    segments = with_stability(
+        segments, assignment.segment_id, space, halves=choice.halves, owners=owners
+    )
     tell(N_STEPS, N_STEPS)
     return Segmentation(
         choice,

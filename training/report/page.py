@@ -18,6 +18,7 @@ from training.report.level_views import levels_view
 from training.report.lift_views import lift_ticks, lift_views
 from training.report.palette import css_colours
 from training.report.segment_views import SegmentView, segment_views
+from training.report.tree_views import tree_view
 from training.report.validity_views import (
     other_notes,
     outcome_name,
@@ -63,6 +64,7 @@ def render(data: ReportData) -> str:
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         payload=_embedded(map_payload(data, segments)),
         standing=standing_view(data),
+        tree=tree_view(data, segments),
         levels=levels_view(data.levels),
         stages=stage_views(data.curves),
         fit_lines=data.fit_lines(),
