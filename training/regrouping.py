@@ -19,6 +19,7 @@ from segmenter.events.batches import SequenceReader
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel
 from segmenter.segments.anchored import HOLD, settle_anchored
+from segmenter.segments.calibration import measure_reliability
 from segmenter.segments.density import BETWEEN, DensitySettings, find_leaves
 from segmenter.segments.matching import MERGED, SPLIT as PARTED
 from segmenter.segments.profiles import describe_segments
@@ -177,10 +178,23 @@ def _described(
     described = {item.id: item for item in new}
     segments = kept_words(segments, model.segments, touched=(*planned.old, *planned.new))
     segments = _own_names([described.get(item.id, item) for item in segments])
-    choice = Choice((), model.projection, leaves, assigner)
-    agreement = core_agreement(label, leaves)
-    nowhere = np.zeros((0, 2), dtype=np.float32)
-    return Segmentation(choice, assigner, segments, leaves, nowhere, assignment, agreement, facts)
+    return Segmentation(
+        Choice((), model.projection, leaves, assigner, tuple(halves)),
+        assigner,
+        segments,
+        leaves,
+        np.zeros((0, 2), dtype=np.float32),
+        assignment,
+        core_agreement(label, leaves),
+        facts,
+        measure_reliability(
+            assignment.segment_id,
+            assignment.strength,
+            space,
+            halves=halves,
+            owners=assigner.segment_ids,
+        ),
+    )
 
 
 def _halves(prototypes: np.ndarray, space: np.ndarray, *, seed: int) -> list[np.ndarray]:
@@ -242,6 +256,7 @@ def _report(
         user_map=users,
         validity=None if validity is None else validity.to_json(),
         hierarchy=None if model.hierarchy is None else model.hierarchy.to_json(),
+        reliability=None if found.reliability is None else found.reliability.to_json(),
     )
 
 

@@ -71,7 +71,7 @@ def test_a_merge_is_a_version_of_its_own_that_a_refit_keeps(
     before = AudienceModel.load(resolve(home, "personas/1").folder)
     one, other = (item.id for item in before.segments[:2])
     words = (one, other, *place, "--store", store.path, "--author", "ann", "--yes")
-    code, done, said = type_(capsys, monkeypatch, "merge", *words)
+    code, done, _ = type_(capsys, monkeypatch, "merge", *words)
     assert code == 0, done
     assert (done["model"], done["from"]) == ("personas/2", "personas/1")
     assert sorted(done["aliases"]) == ["challenger", "champion"]

@@ -107,6 +107,9 @@ class ReportData:
         Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
     hierarchy
         Plain form of a `segmenter.segments.hierarchy.Hierarchy`; None of a model without levels.
+    reliability
+        Plain form of a `segmenter.segments.calibration.Reliability`; None where users are too few
+        for halves, and of earlier versions.
     """
 
     model: str
@@ -126,6 +129,7 @@ class ReportData:
     provenance: dict[str, Any]
     refit: dict[str, Any] | None = None
     hierarchy: dict[str, Any] | None = None
+    reliability: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -162,6 +166,11 @@ class ReportData:
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
         lines = [*self.fit_lines(), covered]
+        if self.reliability is not None:
+            error = self.reliability["error"]
+            lines.append(
+                f"Strength: calibration error {error:.3f} against segments of halves of the users"
+            )
         report = self.validity_report
         if report is None:
             return [*lines, "Validity: no later events to judge by; pass --until to keep some"]

@@ -65,6 +65,7 @@ def render(data: ReportData) -> str:
         payload=_embedded(map_payload(data, segments)),
         standing=standing_view(data),
         tree=tree_view(data, segments),
+        reliability=data.reliability,
         levels=levels_view(data.levels),
         stages=stage_views(data.curves),
         fit_lines=data.fit_lines(),
@@ -93,6 +94,7 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's own type says no more
         "moment": moment,
         "percent": percent,
         "titled": titled,
+        "zipped": zip,
     }
     return environment.get_template("report.html")
 
