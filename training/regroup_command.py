@@ -31,6 +31,7 @@ def register(segments: typer.Typer) -> None:
     """Add both commands to ``segmenter segments``."""
     segments.command("merge")(merge)
     segments.command("split")(split)
+    segments.command("word")(word)
 
 
 def merge(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
@@ -70,6 +71,49 @@ def split(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     terminal = Terminal(as_json=as_json)
     tables, who = (store, attributes), (author, yes)
     _run((number,), model, mlruns, tables=tables, who=who, terminal=terminal)
+
+
+def word(  # noqa: PLR0917 - a command's options are its parameters
+    titles: Annotated[
+        Path | None,
+        typer.Option("--titles", help="Table of value, title, and field where it matters."),
+    ] = None,
+    writer: Annotated[
+        str | None,
+        typer.Option("--writer", help="MODULE:FUNCTION from facts to a name; it sees no user."),
+    ] = None,
+    author: Author = None,
+    model: Model = None,
+    mlruns: Mlruns = MLRUNS,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Put titles of a catalogue in place of codes, and let a function name the segments.
+
+    Names that a person gave stay. A written name that is empty, too long, taken or sensitive is
+    not used; the automatic one stays and the reason is printed.
+    """
+    from segmenter.mlflow_home import MlflowHome  # noqa: PLC0415 - --help waits for no torch
+    from training.model_commands import shell_user  # noqa: PLC0415 - it registers these commands
+    from training.wording import load_writer, reword  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    done = reword(
+        MlflowHome(mlruns),
+        model,
+        titles=titles,
+        writer=None if writer is None else load_writer(writer),
+        author=shell_user() if author is None else author,
+    )
+    for number, (old, new) in done.renamed.items():
+        terminal.say(Text(f"Segment {number}: {old} is now {new}"))
+    for one in done.kept:
+        terminal.say(Text(f"Segment {one.id} keeps its name: {one.reason}", style="yellow"))
+    aliases = ", ".join(done.after.aliases) or "no alias"
+    terminal.say(Text(f"Model   {done.after.label} ({aliases}); {done.before.label} is as it was"))
+    renamed = {str(number): list(names) for number, names in done.renamed.items()}
+    kept = {str(one.id): one.reason for one in done.kept}
+    told = {"model": done.after.label, "from": done.before.label, "renamed": renamed}
+    terminal.finish(told | {"kept": kept})
 
 
 def _run(

@@ -24,6 +24,7 @@ from segmenter.segments.layout import fill_compile_cache
 from segmenter.segments.sensitive import all_topics, with_flags
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
+from training.agreement import measure_agreement
 from training.continuation import (
     MOVED,
     Continuation,
@@ -183,7 +184,12 @@ def _keep(
         flow = refit.segments.flow if refit.segments is not None else ()
         lineage = start.model.lineage.after_refit(model.segments, flow, at=iso(plan.as_of))
         model = replace(model, lineage=lineage)
+    agreement = measure_agreement(
+        model, plan.store, plan.users, found=segmentation, seed=config.seed
+    )
+    agreement.check()
     report = build_report(plan, segmentation, network=network, validity=validity, refit=refit)
+    report = replace(report, figures=report.figures | agreement.figures())
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
 
 

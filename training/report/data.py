@@ -8,6 +8,8 @@ from typing import Any, Self
 from segmenter.validity.validity_report import ValidityReport
 from training.refit_report import Refit
 
+CORE_FIGURE, FIGURE = "assigner agreement core", "assigner agreement all"
+"""Figures of a fit: see `training.agreement`."""
 NOT_IN_A_METRIC = re.compile(r"[^\w .:/-]")
 """Characters that MLflow refuses in the name of a metric."""
 BELOW_FLOOR, ABOVE_FLOOR, NOT_JUDGED = "below_floor", "above_floor", "not_judged"
@@ -170,6 +172,11 @@ class ReportData:
             error = self.reliability["error"]
             lines.append(
                 f"Strength: calibration error {error:.3f} against segments of halves of the users"
+            )
+        if FIGURE in self.figures:
+            lines.append(
+                f"Assigner: gives {self.figures[CORE_FIGURE]:.1%} of the core members and "
+                f"{self.figures[FIGURE]:.1%} of all training users their segment again"
             )
         report = self.validity_report
         if report is None:
