@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from segmenter.audience_model import AudienceModel
+from segmenter.level_columns import LEVEL_COLUMNS, level_columns
 from segmenter.segments.assignment import NO_SEGMENT
 
 ASSIGNMENT_COLUMNS = {
@@ -12,6 +13,7 @@ ASSIGNMENT_COLUMNS = {
     "segment_name": pl.String(),
     "strength": pl.Float32(),
     "second_segment_id": pl.Int32(),
+    **{name: pl.Int32() if name.endswith("_id") else pl.String() for name in LEVEL_COLUMNS},
 }
 
 
@@ -35,7 +37,8 @@ def assignment_table(
     -------
     polars.DataFrame
         n rows with `ASSIGNMENT_COLUMNS`; strength in [0, 1], higher is surer; everything but the
-        user id is null where a user is not active, and the second segment where there is none.
+        user id is null where a user is not active, the second segment where there is none, and
+        the levels of a model that has none.
     """
     everybody = pl.DataFrame({"row": np.arange(len(user_ids)), "user_id": user_ids})
     found = pl.DataFrame(schema={"row": pl.Int64(), **ASSIGNMENT_COLUMNS}).drop("user_id")
@@ -54,6 +57,7 @@ def _found(model: AudienceModel, embeddings: np.ndarray) -> pl.DataFrame:
             "segment_id": assigned.segment_id,
             "strength": assigned.strength,
             "second_segment_id": assigned.second_segment_id,
+            **level_columns(model, embeddings, assigned.segment_id),
         }
     )
     second, first = pl.col("second_segment_id"), pl.col("segment_id")

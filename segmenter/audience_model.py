@@ -15,12 +15,13 @@ import torch
 
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.autoencoder.one_user.encoder import OneUserEncoder
-from segmenter.bundle import read_bundle, write_bundle
+from segmenter.bundle import BundleContent, read_bundle, write_bundle
 from segmenter.clock import iso
 from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.golden import GoldenVectors
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
@@ -33,6 +34,8 @@ BATCH_EVENTS = 16_000
 BATCH_USERS = 1024
 GOLDEN = "golden"
 """Document of a bundle with its golden vectors."""
+HIERARCHY = "hierarchy"
+"""File stem of the levels in a bundle."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class AudienceModel:
     golden
         What the model said of histories of nobody when it was saved; None before, and of bundles
         older than these.
+    hierarchy
+        Macro and micro segments; None of a model that was made before there were any.
     """
 
     network: SequenceAutoencoder
@@ -69,6 +74,7 @@ class AudienceModel:
     lineage: Lineage = NO_LINEAGE
     digest: str = ""
     golden: GoldenVectors | None = None
+    hierarchy: Hierarchy | None = None
 
     @property
     def embedding_dim(self) -> int:
@@ -143,6 +149,27 @@ class AudienceModel:
         """
         return self.assigner.assign(self.projection(embeddings))
 
+    def levels(
+        self, embeddings: np.ndarray, segment_id: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Macro and micro segment of users whose segment is known, int32 [n] each.
+
+        Parameters
+        ----------
+        embeddings
+            float32 [n, embedding_dim].
+        segment_id
+            int32 [n], from `assign`.
+
+        Returns
+        -------
+        tuple or None
+            None of a model without levels.
+        """
+        if self.hierarchy is None:
+            return None
+        return self.hierarchy.place(self.projection(embeddings), segment_id)
+
     def save(self, folder: Path, *, documents: Mapping[str, Any] | None = None) -> "AudienceModel":
         """Write the model as a bundle, atomically.
 
@@ -160,6 +187,7 @@ class AudienceModel:
         """
         golden = GoldenVectors.of(self)
         weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        levels = self.hierarchy
         digest = write_bundle(
             folder,
             documents={
@@ -168,12 +196,14 @@ class AudienceModel:
                 "training": self.training,
                 "lineage": self.with_lineage().lineage.to_json(),
                 GOLDEN: golden.to_json(),
+                **({} if levels is None else {HIERARCHY: levels.to_json()}),
                 **(documents or {}),
             },
             arrays={
                 "weights": weights,
                 "projection": self.projection.arrays(),
                 "assigner": self.assigner.arrays(),
+                **({} if levels is None else {HIERARCHY: levels.arrays()}),
             },
         )
         return replace(self, digest=digest, golden=golden)
@@ -205,6 +235,7 @@ class AudienceModel:
                 Lineage.from_json(content.documents.get("lineage", NO_LINEAGE.to_json())),
                 content.digest,
                 GoldenVectors.from_json(golden) if golden is not None else None,
+                hierarchy_of(content),
             )
             model._check_parts()
         except (KeyError, TypeError, ValueError, RuntimeError, BundleError) as error:
@@ -221,7 +252,16 @@ class AudienceModel:
                 f"the segment table {sorted(described)}"
             )
             raise ValueError(message)
+        if self.hierarchy is not None:
+            width = self.assigner.prototypes.shape[1]
+            self.hierarchy.check(self.assigner.ids.tolist(), width)
         self.assign(np.zeros((1, self.embedding_dim), dtype=np.float32))
+
+
+def hierarchy_of(content: BundleContent) -> Hierarchy | None:
+    """Levels that a bundle holds; None where it was made before there were any."""
+    plain = content.documents.get(HIERARCHY)
+    return None if plain is None else Hierarchy.from_json(plain, content.arrays[HIERARCHY])
 
 
 def embed_batch(network: SequenceAutoencoder, batch: EventBatch) -> np.ndarray:

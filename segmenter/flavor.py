@@ -58,7 +58,8 @@ class PyfuncModel:
         -------
         pandas.DataFrame
             In the order given: user_id, segment_id, segment_name, strength in [0, 1],
-            second_segment_id. Users without an event at or before `as_of` have no segment.
+            second_segment_id, macro_id, macro_name, micro_id, micro_name. Users without an event
+            at or before `as_of` have no segment.
 
         Raises
         ------
@@ -212,6 +213,10 @@ def signature(model: AudienceModel) -> Any:  # noqa: ANN401 - mlflow.models.Mode
         column(kinds.string, "segment_name", required=False),
         column(kinds.float, "strength", required=False),
         column(kinds.integer, "second_segment_id", required=False),
+        column(kinds.integer, "macro_id", required=False),
+        column(kinds.string, "macro_name", required=False),
+        column(kinds.integer, "micro_id", required=False),
+        column(kinds.string, "micro_name", required=False),
     ]
     with_embedding = schema.ParamSpec(EMBEDDING_PARAMETER, kinds.boolean, default=False)
     return ModelSignature(

@@ -20,11 +20,14 @@ from segmenter.clock import iso
 from segmenter.errors import ConfigError, OutputError
 from segmenter.events.store import USERS, EventStore
 from segmenter.files import atomic_file, digest_of_file, digest_of_json
+from segmenter.level_columns import LEVEL_COLUMNS
 from segmenter.registry import ResolvedModel
+from segmenter.segments.hierarchy import LEVELS, MACRO, MICRO, SEGMENT
+from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
 from serving.shards import ASSIGNMENTS, EMBEDDINGS, ShardFolder, ShardRecord
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHARD_USERS = 20_000
 
 
@@ -46,6 +49,8 @@ class SegmentCount:
         Whether the segment touches a sensitive topic, so that an export refuses it.
     sensitive_evidence
         Where it does; empty otherwise.
+    parent
+        What holds it one level above, by id; None where nothing does.
     """
 
     id: int
@@ -55,6 +60,7 @@ class SegmentCount:
     mean_strength: float
     sensitive: bool = False
     sensitive_evidence: str = ""
+    parent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,8 @@ def score(
     """Embed and assign every user of a store.
 
     Writes ``assignments/part-*.parquet`` (user_id, segment_id, segment_name, strength in [0, 1],
-    second_segment_id, as_of, model_version), ``embeddings/part-*.parquet`` (user_id, embedding)
+    second_segment_id, as_of, model_version, and macro_id, macro_name, micro_id, micro_name, which
+    are null where the model has no levels), ``embeddings/part-*.parquet`` (user_id, embedding)
     and, last, ``manifest.json`` with counts and digests: without it the output is not complete.
 
     Parameters
@@ -225,25 +232,30 @@ def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
         "as_of": pl.lit(job.as_of).cast(pl.Datetime("us", "UTC")),
         "model_version": pl.lit(job.label),
     }
+    levels = {name: pl.col(name) for name in LEVEL_COLUMNS}
     tables = {
-        ASSIGNMENTS: assigned.with_columns(**stamps),
+        ASSIGNMENTS: assigned.select(pl.exclude(LEVEL_COLUMNS), **stamps, **levels),
         EMBEDDINGS: pl.DataFrame([user_ids.filter(pl.Series(active)), vectors]),
     }
     digests = {kind: _save(table, job.folder.path(kind, number)) for kind, table in tables.items()}
-    counts = (
-        assigned.drop_nulls("segment_id")
-        .group_by("segment_id")
-        .agg(pl.len(), pl.col("strength").cast(pl.Float64).sum())
-    )
     return ShardRecord(
         number=number,
         n_users=len(users),
         n_without_events=int((~active).sum()),
         digests=digests,
-        segments={
-            str(id_): (n, round(total, 6)) for id_, n, total in counts.sort("segment_id").rows()
-        },
+        segments=_counts(assigned, "segment_id"),
+        levels={level: _counts(assigned, f"{level}_id") for level in (MACRO, MICRO)},
     )
+
+
+def _counts(assigned: pl.DataFrame, column: str) -> dict[str, tuple[int, float]]:
+    """Users and the sum of their strengths, by an id."""
+    counts = (
+        assigned.drop_nulls(column)
+        .group_by(column)
+        .agg(pl.len(), pl.col("strength").cast(pl.Float64).sum())
+    )
+    return {str(id_): (n, round(total, 6)) for id_, n, total in counts.sort(column).rows()}
 
 
 def _save(table: pl.DataFrame, path: Path) -> str:
@@ -264,23 +276,46 @@ def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:
     """What the manifest says of all shards together."""
     n_users = sum(record.n_users for record in records)
     n_without = sum(record.n_without_events for record in records)
-    segments = []
-    for segment in model.segments:
-        counts = [record.segments.get(str(segment.id), (0, 0.0)) for record in records]
-        n, strength = sum(count[0] for count in counts), sum(count[1] for count in counts)
-        share, mean = n / max(n_users - n_without, 1), strength / max(n, 1)
-        evidence = "; ".join(f"{flag.topic}: {flag.evidence}" for flag in segment.flags)
-        counted = SegmentCount(segment.id, segment.name, n, share, mean)
-        segments.append(
-            replace(counted, sensitive=bool(segment.flags), sensitive_evidence=evidence)
-        )
-    segments.sort(key=lambda segment: (-segment.n_users, segment.id))
+    n_active, above = n_users - n_without, model.hierarchy
+    levels = {}
+    for level in LEVELS if above is not None else (SEGMENT,):
+        described = model.segments if above is None else above.at(level, model.segments)
+        tallies = [
+            one.segments if level == SEGMENT else one.levels.get(level, {}) for one in records
+        ]
+        counted = [
+            replace(
+                _count(item, tallies, n_active=n_active),
+                parent=None if above is None else above.parent(level, item.id),
+            )
+            for item in described
+        ]
+        counted.sort(key=lambda segment: (-segment.n_users, segment.id))
+        levels[level] = [asdict(one) for one in counted]
     return {
         "users": n_users,
         "users_without_events": n_without,
-        "segments": [asdict(segment) for segment in segments],
+        "segments": levels.pop(SEGMENT),
+        "levels": levels,
         "shards": [asdict(record) for record in records],
     }
+
+
+def _count(
+    segment: Segment, tallies: list[dict[str, tuple[int, float]]], *, n_active: int
+) -> SegmentCount:
+    """One segment of a level in all shards together."""
+    counts = [tally.get(str(segment.id), (0, 0.0)) for tally in tallies]
+    n, strength = sum(count[0] for count in counts), sum(count[1] for count in counts)
+    return SegmentCount(
+        segment.id,
+        segment.name,
+        n,
+        n / max(n_active, 1),
+        strength / max(n, 1),
+        sensitive=bool(segment.flags),
+        sensitive_evidence="; ".join(f"{flag.topic}: {flag.evidence}" for flag in segment.flags),
+    )
 
 
 def _report(out: Path, manifest: dict[str, Any], *, n_reused: int) -> ScoreReport:

@@ -7,7 +7,7 @@ is not known here.
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +38,8 @@ class ShardRecord:
         SHA-256 of the shard's file of each kind.
     segments
         Segment id, as text, to [users, sum of strengths].
+    levels
+        Macro and micro, each by id in the same form; empty of a model without levels.
     """
 
     number: int
@@ -45,6 +47,7 @@ class ShardRecord:
     n_without_events: int
     digests: dict[str, str]
     segments: dict[str, tuple[int, float]]
+    levels: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
 
 
 class ShardFolder:

@@ -1,7 +1,7 @@
 """A small, real model without training: planted users, fitted buffers, random weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,21 @@ from segmenter.events.ingest import ingest
 from segmenter.events.samples import planted_personas
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import PrototypeAssigner
+from segmenter.segments.density import Leaves
+from segmenter.segments.hierarchy import Hierarchy
+from segmenter.segments.lineage import Lineage
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.projection import fit_projection
+from segmenter.segments.segment import Segment
 from training.config import TrainConfig
+from training.nesting import fit_levels
 from training.prepare import prepare
-from training.segmentation import user_facts
+from training.segmentation import Segmentation, user_facts
+from training.selection import Choice
 
 N_USERS = 120
 N_SEGMENTS = 5
+N_CORES = 12
 SMALL = {
     "forecast_events": 32,
     "sequence_events": 32,
@@ -101,7 +108,36 @@ def make_model(
         core=np.bincount(segment_id),
     )
     training = {"as_of": iso(as_of), "as_of_us": as_of, "store_digest": store.digest}
-    return AudienceModel(network, projection, assigner, segments, training)
+    model = AudienceModel(network, projection, assigner, segments, training)
+    cores = KMeans(N_CORES, n_init=1, random_state=seed).fit_predict(space)
+    leaves = Leaves(np.arange(len(users)), cores, np.zeros(N_CORES))
+    choice, assigned = Choice((), projection, leaves), assigner.assign(space)
+    found = Segmentation(choice, assigner, segments, leaves, space, assigned, 1.0, facts)
+    levels = fit_levels(found, space, at=iso(as_of), seed=seed)
+    nested = _with_halves(levels, segments, space=space, segment_id=assigned.segment_id)
+    return replace(model, hierarchy=nested)
+
+
+def _with_halves(
+    levels: Hierarchy, segments: tuple[Segment, ...], *, space: np.ndarray, segment_id: np.ndarray
+) -> Hierarchy:
+    """Two micro segments in each segment: of so few users a fit would keep one."""
+    micros, prototypes, segment_of = [], [], {}
+    for item in segments:
+        inside = np.flatnonzero(segment_id == item.id)
+        halves = np.array_split(inside[np.argsort(space[inside, 0], kind="stable")], 2)
+        for half in halves:
+            number = len(micros) + 1
+            micros.append(replace(item, id=number, name=f"part {number}", n_users=len(half)))
+            prototypes.append(space[half].mean(axis=0))
+            segment_of[number] = item.id
+    return replace(
+        levels,
+        micros=tuple(micros),
+        segment_of=segment_of,
+        prototypes=np.stack(prototypes).astype(np.float64),
+        micro_lineage=Lineage.begin(micros, at=levels.macro_lineage.histories[0].steps[0].at),
+    )
 
 
 def make_world(folder: Path) -> World:

@@ -122,17 +122,24 @@ def continue_segments(
     leaves = find_leaves(space, settings=DensitySettings(), seed=seed)
     points = space[leaves.rows].astype(np.float64)
     found = anchored_prototypes(
-        points, leaves, parent.assigner, before=before, limits=SizeLimits()
+        points,
+        leaves,
+        parent.assigner,
+        before=before,
+        limits=SizeLimits(),
+        locks=parent.lineage.locks,
     )
     label, next_id = nearest(space, found.prototypes), parent.lineage.next_id
     ids = match_ids(parent.assigner, found.prototypes, label, users=users, next_id=next_id)
+    ids = _held_together(ids, found, parent, next_id=next_id)
     fitted = PrototypeAssigner.fit(found.prototypes, space)
-    order = np.argsort(ids)
+    order = np.argsort(ids, kind="stable")
     assigner = PrototypeAssigner(found.prototypes[order], ids[order], fitted.novelty_limits[order])
-    splits = _halves(found, points, seed=seed)
-    level = _level(parent, found, points, splits=splits)
+    halves = _halves(found, points, seed=seed)
+    splits = [tuple(half[order] for half in pair) for pair in halves]
+    level = _level(parent, assigner, points, splits=splits)
     if earlier is not None:
-        then = nearest(parent.projection(earlier.embeddings), found.prototypes)
+        then = assigner.assign(parent.projection(earlier.embeddings)).segment_id
         level = replace(level, validity=float(earlier.validity(then, seed=seed)[0]), behind=0.0)
     choice = Choice((level,), parent.projection, leaves, assigner, sum(splits, start=()))
     return Continuation(choice, users, found, found.split_from(parent.assigner, ids))
@@ -202,6 +209,19 @@ def write_moved(path: Path, ids: pl.Series, *, users: Users, segment_id: np.ndar
         table.filter(pl.Series(moved)).write_parquet(temporary)
 
 
+def _held_together(
+    ids: np.ndarray, found: Anchored, parent: AudienceModel, *, next_id: int
+) -> np.ndarray:
+    """The ids, all parts of a segment that a person merged under its own."""
+    owners = np.where(found.origins >= 0, parent.assigner.segment_ids[found.origins], UNKNOWN)
+    together = list(parent.lineage.locks.together)
+    part = np.isin(owners, together)
+    held = np.where(part, owners, ids).astype(np.int32)
+    stray = np.flatnonzero(np.isin(held, together) & ~part)
+    held[stray] = max(next_id, int(ids.max()) + 1) + np.arange(len(stray))
+    return held
+
+
 def _halves(found: Anchored, points: np.ndarray, *, seed: int) -> list[tuple[np.ndarray, ...]]:
     """Prototypes that two halves of the users settle, for each split; none of a handful."""
     hold, splits = np.where(found.origins >= 0, HOLD, 0), []
@@ -216,22 +236,24 @@ def _halves(found: Anchored, points: np.ndarray, *, seed: int) -> list[tuple[np.
 
 def _level(
     parent: AudienceModel,
-    found: Anchored,
+    assigner: PrototypeAssigner,
     points: np.ndarray,
     *,
     splits: list[tuple[np.ndarray, ...]],
 ) -> Level:
     """The level that the parent published, with the stability of the anchored settling."""
-    labels = [[nearest(points, half) for half in halves] for halves in splits]
+    owners = assigner.segment_ids
+    labels = [[owners[nearest(points, half)] for half in halves] for halves in splits]
+    sizes = np.unique(owners[nearest(points, assigner.prototypes)], return_counts=True)[1]
     agreed = [adjusted_rand_score(*pair) for pair in labels]
     return Level(
         taste_weight=float(parent.training.get("taste_weight", 0.0)),
         metric=str(parent.training.get("metric", PLAIN)),
         n_asked=len(parent.segments),
-        n_segments=len(found.prototypes),
+        n_segments=len(assigner.ids),
         validity=None,
         behind=None,
         stability=float(np.mean(agreed)) if agreed else 1.0,
-        smallest=int(np.bincount(nearest(points, found.prototypes)).min()),
+        smallest=int(sizes.min()),
         chosen=True,
     )

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
+from training import regroup_command
 
 if TYPE_CHECKING:
     from segmenter.registry import ResolvedModel
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     table = typer.Typer(help="Print the segment table of a model, or name a segment.")
     table.callback(invoke_without_command=True)(segments)
     table.command("rename")(rename)
+    regroup_command.register(table)
     app.add_typer(table, name="segments")
     app.command("report")(report)
 
@@ -34,20 +36,27 @@ def register(app: typer.Typer) -> None:
 def segments(  # noqa: PLR0917 - a command's options are its parameters
     context: typer.Context,
     model: Model = None,
+    level: Annotated[str, typer.Option("--level", help="macro, segment or micro.")] = "segment",
     mlruns: Mlruns = MLRUNS,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Print the segment table of a model: name, size, and what sets each segment apart."""
     if context.invoked_subcommand is not None:
         return
+    from segmenter.segments.hierarchy import SEGMENT, check_level, rows_at  # noqa: PLC0415
     from training.report.tables import segment_table  # noqa: PLC0415
 
-    terminal = Terminal(as_json=as_json)
+    terminal, level = Terminal(as_json=as_json), check_level(level)
     resolved, documents = load_documents(model, mlruns)
     data = _report_of(resolved, documents)
-    lineage = documents.get("lineage", {"histories": []})
+    levels = documents.get("hierarchy")
+    rows = tuple(rows_at(levels, level, data.segments))
+    told = documents if level == SEGMENT else {"lineage": (levels or {})[f"{level}_lineage"]}
+    lineage = told.get("lineage", {"histories": []})
     retired = [history for history in lineage["histories"] if history["retired"]]
-    terminal.say(segment_table(data))
+    terminal.say(segment_table(data, level=level))
+    if level != SEGMENT and levels is not None:
+        terminal.say(Text(levels["reason"]))
     if retired:
         ids = ", ".join(str(history["id"]) for history in retired)
         terminal.say(Text(f"Retired: {ids} (never given again; their history is in --json)"))
@@ -59,11 +68,20 @@ def segments(  # noqa: PLR0917 - a command's options are its parameters
         {
             "model": resolved.label,
             "as_of": data.as_of,
-            "segments": [dict(segment) for segment in data.segments],
+            "level": level,
+            "segments": rows,
+            "reason": (levels or {}).get("reason"),
+            "retired": [retired_json(history) for history in retired],
             "coverage": asdict(data.coverage),
             "lineage": lineage,
         }
     )
+
+
+def retired_json(history: "dict[str, Any]") -> "dict[str, Any]":
+    """A segment that nobody goes on from, for scripts."""
+    last = history["steps"][-1]
+    return {"id": history["id"], "name": last["name"], "status": "retired", "since": last["at"]}
 
 
 def rename(  # noqa: PLR0917 - a command's options are its parameters
@@ -81,7 +99,7 @@ def rename(  # noqa: PLR0917 - a command's options are its parameters
     from training.naming import rename_segment  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    who = _shell_user() if author is None else author
+    who = shell_user() if author is None else author
     done = rename_segment(MlflowHome(mlruns), model, number, name=name, author=who)
     aliases = ", ".join(done.after.aliases) or "no alias"
     said = f"Segment {number}: {done.old_name} is now {done.segment.name}, by {who}, {done.at}"
@@ -101,7 +119,7 @@ def rename(  # noqa: PLR0917 - a command's options are its parameters
     )
 
 
-def _shell_user() -> str:
+def shell_user() -> str:
     """Who types; empty where the system does not know."""
     try:
         return getpass.getuser()

@@ -15,7 +15,7 @@ from segmenter.errors import ConfigError
 from segmenter.files import write_text
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel, resolve
-from segmenter.segments.lineage import Lineage, rename
+from segmenter.segments.lineage import RENAMED, Lineage, rename
 from segmenter.segments.segment import Segment
 from segmenter.segments.sensitive import all_topics, with_flags
 from training.plan import BUNDLE, REPORT
@@ -76,23 +76,14 @@ def rename_segment(
     BundleError
         If the model's bundle is damaged.
     """
-    if not author.strip():
-        message = "a renaming needs to know who says so; found nobody; pass --author NAME"
-        raise ConfigError(message)
-    before = resolve(home, spec)
-    if before.version is None:
-        message = (
-            f"only a registered model can have its segments renamed; found the folder {spec}; "
-            "pass --model MODEL@ALIAS"
-        )
-        raise ConfigError(message)
+    before = editable(home, spec, author=author)
     content = read_bundle(before.folder)
     documents = dict(content.documents)
     old = [Segment.from_json(plain) for plain in documents["segments"]]
     topics = all_topics(documents["training"].get("config", {}).get("sensitive", {}))
     segments = with_flags(rename(old, number, name), topics)
     place = [segment.id for segment in segments].index(number)
-    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = now()
     lineage = (
         Lineage.from_json(documents["lineage"])
         if "lineage" in documents
@@ -105,23 +96,67 @@ def rename_segment(
     with tempfile.TemporaryDirectory(prefix="segmenter-") as scratch:
         folder = Path(scratch)
         write_bundle(folder / BUNDLE, documents=documents, arrays=content.arrays)
-        after = _registered(home, before, folder, said=said)
+        after = register_successor(home, before, folder, said=said, word=RENAMED)
     return Renaming(before, after, old[place].name, segments[place], author, at)
 
 
-def _registered(
-    home: MlflowHome, before: ResolvedModel, folder: Path, *, said: str
+def editable(home: MlflowHome, spec: str | None, *, author: str) -> ResolvedModel:
+    """A registered version that a person may make another of.
+
+    Raises
+    ------
+    ConfigError
+        If nobody says so, or the model is a folder.
+    RegistryError
+        If there is no such model.
+    """
+    if not author.strip():
+        message = "a new version needs to know who says so; found nobody; pass --author NAME"
+        raise ConfigError(message)
+    before = resolve(home, spec)
+    if before.version is None:
+        message = (
+            f"only a registered model can have its segments changed; found the folder {spec}; "
+            "pass --model MODEL@ALIAS"
+        )
+        raise ConfigError(message)
+    return before
+
+
+def now() -> str:
+    """The present moment, ISO 8601."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def register_successor(
+    home: MlflowHome, before: ResolvedModel, folder: Path, *, said: str, word: str
 ) -> RegisteredVersion:
-    """The new version, in a run of its own that tells what was done."""
+    """Register a version that a person made of another, in a run of its own that tells of it.
+
+    The aliases of the version before go over to it.
+
+    Parameters
+    ----------
+    home
+        Where both are registered.
+    before
+        The version that it was made of.
+    folder
+        Holds the new bundle; its page is written here.
+    said
+        What was done, and by whom.
+    word
+        The same in a word: ``renamed``, ``merged`` or ``split``.
+    """
     data = ReportData.from_json(read_bundle(folder / BUNDLE).documents["report"])
     with Tracker.start(home, before.name) as tracker:
-        tracker.log_params({"renamed": said, "from": before.label})
-        tracker.set_tags({"mlflow.source.name": "segmenter segments rename"})
+        tracker.log_params({word: said, "from": before.label})
+        tracker.set_tags({"mlflow.source.name": f"segmenter segments ({word})"})
         version = register(
             tracker,
             folder / BUNDLE,
             before.name,
-            tags={"renamed": said, "renamed.from": before.label},
+            tags={word: said, f"{word}.from": before.label},
             description=f"{said} (from {before.label}). {data.headline()}",
             successor_of=before.version,
         )

@@ -12,7 +12,9 @@ from segmenter.autoencoder.config import DAY_US
 from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.vocabulary import FIRST, Vocabulary
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.calibration import Reliability, measure_reliability
 from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_leaves
+from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.layout import user_map
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.prototypes import SizeLimits, core_agreement, make_prototypes
@@ -44,6 +46,12 @@ class Segmentation:
         Segment of each training user, by the very assigner that will serve.
     agreement
         Share of core members who are in the segment of most of their core.
+    facts
+        What the training users did, in plain words.
+    reliability
+        Whether strength means what it says; None of a handful of users.
+    levels
+        Macro and micro segments, once they were made.
     """
 
     choice: Choice
@@ -53,6 +61,9 @@ class Segmentation:
     map_xy: np.ndarray
     assignment: Assignment
     agreement: float
+    facts: PlainFacts
+    reliability: Reliability | None = None
+    levels: Hierarchy | None = None
 
 
 def fit_segments(
@@ -111,7 +122,10 @@ def fit_segments(
         core=np.bincount(label[leaves.labels != BETWEEN]),
     )
     segments = with_rules(segments, assignment.segment_id, facts, seed=seed)
-    segments = with_stability(segments, assignment.segment_id, space, halves=choice.halves)
+    owners = None if choice.assigner is None else assigner.segment_ids
+    segments = with_stability(
+        segments, assignment.segment_id, space, halves=choice.halves, owners=owners
+    )
     tell(N_STEPS, N_STEPS)
     return Segmentation(
         choice,
@@ -121,6 +135,14 @@ def fit_segments(
         map_xy,
         assignment,
         core_agreement(label, leaves),
+        facts,
+        measure_reliability(
+            assignment.segment_id,
+            assignment.strength,
+            space,
+            halves=choice.halves,
+            owners=owners,
+        ),
     )
 
 

@@ -53,11 +53,12 @@ def build_report(
     refit: Refit | None,
 ) -> ReportData:
     """Collect what the report shows of a model that is not registered yet."""
-    config = plan.request.config
+    config, reliability = plan.request.config, segmentation.reliability
     spent = read_time(plan.folder / FIT_TIME)
     figures = fit_figures(network, segmentation)
     figures |= {"fit seconds": spent["wall_s"], "fit CPU seconds": spent["cpu_s"]}
     figures |= {} if refit is None else refit.figures()
+    figures |= {} if reliability is None else {"strength calibration error": reliability.error}
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return ReportData(
         model=config.name,
@@ -67,7 +68,7 @@ def build_report(
         n_users=len(plan.users),
         n_events=plan.n_events,
         segments=tuple(segment.to_json() for segment in segmentation.segments),
-        coverage=_coverage(segmentation),
+        coverage=coverage_of(segmentation),
         user_map=_user_map(plan, segmentation),
         curves=network.curves,
         validity=None if validity is None else validity.to_json(),
@@ -82,10 +83,13 @@ def build_report(
             **({} if refit is None else {"refit of": refit.parent}),
         },
         refit=None if refit is None else refit.to_json(),
+        hierarchy=None if segmentation.levels is None else segmentation.levels.to_json(),
+        reliability=None if reliability is None else reliability.to_json(),
     )
 
 
-def _coverage(segmentation: Segmentation) -> Coverage:
+def coverage_of(segmentation: Segmentation) -> Coverage:
+    """How much of the users the segments really hold."""
     strength = segmentation.assignment.strength
     return Coverage(
         core_share=1 - segmentation.leaves.between_share,
@@ -99,21 +103,36 @@ def _coverage(segmentation: Segmentation) -> Coverage:
 
 def _user_map(plan: "TrainPlan", segmentation: Segmentation) -> UserMap:
     """The map of the fit, thinned where users are many, without personal ids."""
-    leaves, assignment = segmentation.leaves, segmentation.assignment
-    shown = np.arange(len(leaves.rows))
-    if len(shown) > MAX_MAP_USERS:
-        generator = np.random.default_rng(plan.request.config.seed)
-        shown = np.sort(generator.choice(len(shown), MAX_MAP_USERS, replace=False))
-    rows = leaves.rows[shown]
+    shown = shown_users(len(segmentation.leaves.rows), seed=plan.request.config.seed)
+    rows = segmentation.leaves.rows[shown]
+    segment_id, strength = map_labels(segmentation, rows)
     ids = plan.store.user_ids().gather(plan.users[rows]).to_list()
     return UserMap(
         x=_whole(segmentation.map_xy[shown, 0]),
         y=_whole(segmentation.map_xy[shown, 1]),
-        segment_id=tuple(assignment.segment_id[rows].tolist()),
-        strength=tuple(np.rint(100 * assignment.strength[rows]).astype(int).tolist()),
+        segment_id=segment_id,
+        strength=strength,
         user_id=() if _are_personal(ids) else tuple(ids),
         n_users=len(plan.users),
     )
+
+
+def shown_users(n_fitted: int, *, seed: int) -> np.ndarray:
+    """Ascending places among the users of a fit of those on the map: all, or some at random."""
+    shown = np.arange(n_fitted)
+    if n_fitted <= MAX_MAP_USERS:
+        return shown
+    generator = np.random.default_rng(seed)
+    return np.sort(generator.choice(n_fitted, MAX_MAP_USERS, replace=False))
+
+
+def map_labels(
+    segmentation: Segmentation, rows: np.ndarray
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Segment, and strength in whole percents, of users on the map."""
+    assignment = segmentation.assignment
+    strength = np.rint(100 * assignment.strength[rows]).astype(int)
+    return tuple(assignment.segment_id[rows].tolist()), tuple(strength.tolist())
 
 
 def _whole(values: np.ndarray) -> tuple[int, ...]:

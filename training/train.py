@@ -24,6 +24,7 @@ from segmenter.segments.layout import fill_compile_cache
 from segmenter.segments.sensitive import all_topics, with_flags
 from segmenter.terminal import ProgressCallback
 from segmenter.validity.validity_report import ValidityReport
+from training.agreement import measure_agreement
 from training.continuation import (
     MOVED,
     Continuation,
@@ -37,6 +38,7 @@ from training.encoder_choice import HYBRID
 from training.fit import FittedNetwork, fit_network, leave_a_core
 from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
+from training.nesting import Inherited, fit_levels
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
 from training.refit import FIT_TIME, compare_with_parent, counted_time
 from training.refit_report import Refit
@@ -152,6 +154,12 @@ def _keep(
     config, start = plan.request.config, plan.request.start
     topics = all_topics(config.sensitive)
     segmentation = replace(segmentation, segments=with_flags(segmentation.segments, topics))
+    levels = segmentation.levels
+    if levels is not None:
+        levels = levels.with_descriptions(
+            with_flags(levels.macros, topics), with_flags(levels.micros, topics)
+        )
+        segmentation = replace(segmentation, levels=levels)
     model = AudienceModel(
         network.model,
         segmentation.choice.projection,
@@ -168,6 +176,7 @@ def _keep(
             "metric": segmentation.choice.level.metric,
             **({} if start is None else {"parent": start.to_json()}),
         },
+        hierarchy=segmentation.levels,
     )
     refit = None
     if start is not None and continued is not None:
@@ -175,7 +184,12 @@ def _keep(
         flow = refit.segments.flow if refit.segments is not None else ()
         lineage = start.model.lineage.after_refit(model.segments, flow, at=iso(plan.as_of))
         model = replace(model, lineage=lineage)
+    agreement = measure_agreement(
+        model, plan.store, plan.users, found=segmentation, seed=config.seed
+    )
+    agreement.check()
     report = build_report(plan, segmentation, network=network, validity=validity, refit=refit)
+    report = replace(report, figures=report.figures | agreement.figures())
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
 
 
@@ -254,12 +268,33 @@ def _segment(
             seed=config.seed,
             progress=progress,
         )
-    if start is None or continued is None:
-        return segmentation, None
-    ids = plan.store.user_ids().gather(plan.users)
-    segment_id = segmentation.assignment.segment_id
-    write_moved(plan.folder / MOVED, ids, users=continued.users, segment_id=segment_id)
-    return with_carried_names(segmentation, start.model), continued
+    if start is not None and continued is not None:
+        ids = plan.store.user_ids().gather(plan.users)
+        segment_id = segmentation.assignment.segment_id
+        write_moved(plan.folder / MOVED, ids, users=continued.users, segment_id=segment_id)
+        segmentation = with_carried_names(segmentation, start.model)
+    return _nested(plan, segmentation, embeddings, continued=continued), continued
+
+
+def _nested(
+    plan: TrainPlan,
+    segmentation: Segmentation,
+    embeddings: np.ndarray,
+    *,
+    continued: Continuation | None,
+) -> Segmentation:
+    """The segments with the levels above and below them."""
+    start, inherited = plan.request.start, None
+    if start is not None and continued is not None and start.model.hierarchy is not None:
+        inherited = Inherited(start.model.hierarchy, continued.split_from)
+    levels = fit_levels(
+        segmentation,
+        segmentation.choice.projection(embeddings),
+        at=iso(plan.as_of),
+        seed=plan.request.config.seed,
+        inherited=inherited,
+    )
+    return replace(segmentation, levels=levels)
 
 
 def earlier_slice(plan: TrainPlan, network: FittedNetwork) -> InnerSlice | None:

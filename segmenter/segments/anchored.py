@@ -14,6 +14,7 @@ import numpy as np
 from segmenter.segments.assignment import PrototypeAssigner
 from segmenter.segments.density import BETWEEN, Leaves
 from segmenter.segments.distances import nearest, squared_distances
+from segmenter.segments.lineage import NO_LOCKS, Locks
 from segmenter.segments.prototypes import MAX_ROUNDS, SizeLimits, means, split_in_two
 
 HOLD = 2.0
@@ -113,6 +114,7 @@ def anchored_prototypes(
     *,
     before: np.ndarray | None,
     limits: SizeLimits,
+    locks: Locks = NO_LOCKS,
 ) -> Anchored:
     """Settle the parent's prototypes among today's users, with justified departures.
 
@@ -128,10 +130,12 @@ def anchored_prototypes(
         float64 [m, d], the parent's users as they were then; None where they are not known.
     limits
         Smallest segment.
+    locks
+        What a person put together or apart.
     """
     smallest, n_parent = limits.smallest(len(points)), len(parent.prototypes)
     state = Anchored(parent.prototypes, np.arange(n_parent), np.full(n_parent, -1), ())
-    crowd = _Crowd(points, leaves, before, smallest)
+    crowd = _Crowd(points, leaves, before, smallest, locks)
     for step in (_appear, _vanish, _merge, _split):
         state = step(crowd, parent, state)
     settled = settle_anchored(points, state.prototypes, hold=np.where(state.origins >= 0, HOLD, 0))
@@ -140,12 +144,13 @@ def anchored_prototypes(
 
 @dataclass(frozen=True)
 class _Crowd:
-    """The users of a fit, their dense cores, the parent's users, and the smallest segment."""
+    """The users of a fit, their dense cores, the parent's users, smallest segment and locks."""
 
     points: np.ndarray
     leaves: Leaves
     before: np.ndarray | None
     smallest: int
+    locks: Locks
 
 
 def settle_anchored(points: np.ndarray, start: np.ndarray, *, hold: np.ndarray) -> np.ndarray:
@@ -226,7 +231,7 @@ def _merge(crowd: _Crowd, parent: PrototypeAssigner, state: Anchored) -> Anchore
         were = np.sqrt(squared_distances(state.prototypes, state.prototypes))
         known = (state.origins >= 0) & np.isin(np.arange(len(middles)), label)
         ratio = np.where(np.outer(known, known), apart / np.maximum(were, TINY), np.inf)
-        np.fill_diagonal(ratio, np.inf)
+        ratio[_held_apart(crowd.locks, parent, state)] = np.inf
         one, other = sorted(np.unravel_index(ratio.argmin(), ratio.shape))
         both = np.isin(label, (one, other))
         gap, _ = separation(crowd.points[both], middles[[one, other]])
@@ -244,12 +249,24 @@ def _merge(crowd: _Crowd, parent: PrototypeAssigner, state: Anchored) -> Anchore
     return state
 
 
+def _held_apart(locks: Locks, parent: PrototypeAssigner, state: Anchored) -> np.ndarray:
+    """Pairs that are not merged: parts of one segment, and what a person split, bool [k, k]."""
+    ids = np.where(state.origins >= 0, parent.segment_ids[state.origins], 0)
+    held = np.equal.outer(ids, ids)
+    for pair in locks.apart:
+        one, other = pair
+        both = np.logical_and.outer(ids == one, ids == other)
+        held |= both | both.T
+    return held
+
+
 def _split(crowd: _Crowd, parent: PrototypeAssigner, state: Anchored) -> Anchored:
     """Divide each prototype of the parent whose users fell into two clearly separate parts."""
     label = nearest(crowd.points, state.prototypes)
     then = None if crowd.before is None else nearest(crowd.before, parent.prototypes)
     core = crowd.leaves.labels != BETWEEN
-    for place in np.flatnonzero(state.origins >= 0):
+    held = np.isin(parent.segment_ids, list(crowd.locks.together))
+    for place in np.flatnonzero((state.origins >= 0) & ~held[state.origins]):
         inside = label == place
         nowhere = np.full((crowd.leaves.n_leaves, crowd.points.shape[1]), np.nan)
         seeds = means(crowd.points[core & inside], crowd.leaves.labels[core & inside], nowhere)

@@ -1,5 +1,8 @@
 """Everybody to a segment: the nearest prototype in the space of the segments.
 
+A segment has one prototype; one that was merged by hand keeps those of its parts, so that its
+members are exactly theirs, and is as far from a user as its nearest part.
+
 Nothing of the clustering is needed here, so serving starts without it. One answer per point: the
 segment, the strength and the second-best segment of a user never depend on who else is asked.
 """
@@ -58,11 +61,11 @@ class PrototypeAssigner:
     Parameters
     ----------
     prototypes
-        float64 [k, d], one per segment.
+        float64 [k, d], one per segment; several of a segment that was merged by hand.
     segment_ids
-        int32 [k], positive.
+        int32 [k], positive; equal ones stand side by side.
     novelty_limits
-        float64 [k]: the distance that 95 % of the segment's users keep within.
+        float64 [k]: the distance that 95 % of the users around a prototype keep within.
 
     Raises
     ------
@@ -85,6 +88,12 @@ class PrototypeAssigner:
         self.prototypes = prototypes.astype(np.float64)
         self.segment_ids = segment_ids.astype(np.int32)
         self.novelty_limits = novelty_limits.astype(np.float64)
+        self._starts = _starts(self.segment_ids)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """int32, each segment once, in the order of the prototypes."""
+        return self.segment_ids[self._starts]
 
     @classmethod
     def fit(cls, prototypes: np.ndarray, space: np.ndarray) -> Self:
@@ -171,14 +180,17 @@ class PrototypeAssigner:
     def _assign_block(self, space: np.ndarray) -> tuple[np.ndarray, ...]:
         """The parts of an `Assignment` of users who are placed at once."""
         squares = squared_distances(space, self.prototypes)
-        rows, first = np.arange(len(space)), squares.argmin(axis=1)
-        least = squares[rows, first]
-        distance, limit = np.sqrt(least), self.novelty_limits[first]
+        rows, place = np.arange(len(space)), squares.argmin(axis=1)
+        least = squares[rows, place]
+        distance, limit = np.sqrt(least), self.novelty_limits[place]
+        if len(self._starts) < len(self.segment_ids):
+            squares = np.minimum.reduceat(squares, self._starts, axis=1)
         # 1 within the segment's novelty limit, falling as limit / distance beyond it.
         familiarity = limit / np.maximum(distance, limit)
         strength = (self._membership(squares, least) * familiarity).astype(np.float32)
         novelty = np.minimum(distance / limit, np.finfo(np.float32).max).astype(np.float32)
-        return self.segment_ids[first], strength, self._runners_up(squares, first), novelty
+        first = squares.argmin(axis=1)
+        return self.segment_ids[place], strength, self._runners_up(squares, first), novelty
 
     def _membership(self, squares: np.ndarray, least: np.ndarray) -> np.ndarray:
         """Share of the nearest segment in the fuzzy membership, float64 [n] in (0, 1]."""
@@ -188,11 +200,11 @@ class PrototypeAssigner:
 
     def _runners_up(self, squares: np.ndarray, first: np.ndarray) -> np.ndarray:
         """The next nearest segment, int32 [n]."""
-        if len(self.segment_ids) == 1:
+        if len(self._starts) == 1:
             return np.full(len(squares), NO_SEGMENT, dtype=np.int32)
         others = squares.copy()
         others[np.arange(len(others)), first] = np.inf
-        return self.segment_ids[others.argmin(axis=1)]
+        return self.ids[others.argmin(axis=1)]
 
 
 def _check_values(
@@ -202,13 +214,18 @@ def _check_values(
     if not np.isfinite(prototypes).all():
         message = "prototypes must have finite coordinates; found NaN or an infinity"
         raise FitError(message)
-    distinct = len(np.unique(segment_ids)) == len(segment_ids)
-    if segment_ids.dtype.kind not in "iu" or segment_ids.min() < 1 or not distinct:
+    together = len(np.unique(segment_ids)) == len(_starts(segment_ids))
+    if segment_ids.dtype.kind not in "iu" or segment_ids.min() < 1 or not together:
         message = (
-            "segment ids must be different integers from 1; found "
+            "segment ids must be integers from 1, equal ones side by side; found "
             f"{segment_ids.dtype} {segment_ids.tolist()}"
         )
         raise FitError(message)
     if not (np.isfinite(novelty_limits) & (novelty_limits > 0)).all():
         message = f"novelty limits must be positive numbers; found {novelty_limits.tolist()}"
         raise FitError(message)
+
+
+def _starts(segment_ids: np.ndarray) -> np.ndarray:
+    """Place of the first prototype of each segment, int64."""
+    return np.flatnonzero(np.append(True, segment_ids[1:] != segment_ids[:-1]))

@@ -16,6 +16,25 @@ FIRST, RENAMED = "first", "renamed"
 
 
 @dataclass(frozen=True)
+class Locks:
+    """What a person decided, which no refit undoes.
+
+    Attributes
+    ----------
+    together
+        Segments that were merged by hand: they are not split.
+    apart
+        Pairs that were split by hand: they are not merged.
+    """
+
+    together: frozenset[int] = frozenset()
+    apart: frozenset[frozenset[int]] = frozenset()
+
+
+NO_LOCKS = Locks()
+
+
+@dataclass(frozen=True)
 class Step:
     """One thing that happened to a segment.
 
@@ -29,7 +48,7 @@ class Step:
     name, n_users
         Since then; a segment that is gone has no users.
     author
-        Who renamed it; None for a fit.
+        Who renamed, merged or split it; None for a fit.
     related
         The segments that it split from or merged into.
     """
@@ -128,6 +147,57 @@ class Lineage:
             for history in self.histories
         )
         return replace(self, histories=histories)
+
+    def after_regrouping(
+        self, old: Sequence[int], new: Sequence[Segment], *, event: str, at: str, author: str
+    ) -> Self:
+        """The lineage after a person merged or split segments.
+
+        Parameters
+        ----------
+        old
+            Ids that are retired.
+        new
+            Segments that begin, under ids that were never given.
+        event
+            ``merged`` or ``split``.
+        at, author
+            When, ISO 8601, and who.
+        """
+        ended = tuple(item.id for item in new)
+        histories = [
+            history.with_step(
+                Step(event, at, history.steps[-1].name, 0, author, ended), retired=True
+            )
+            if history.id in old
+            else history
+            for history in self.histories
+        ]
+        for item in new:
+            step = replace(_step(item, event, at), author=author, related=tuple(old))
+            histories.append(History(item.id, retired=False, steps=(step,)))
+        ordered = tuple(sorted(histories, key=lambda history: history.id))
+        return type(self)(max(self.next_id, *(number + 1 for number in ended)), ordered)
+
+    @property
+    def locks(self) -> Locks:
+        """What a person put together or apart, as far as it goes on."""
+        together, apart = set(), []
+        for history in self.histories:
+            first = history.steps[0]
+            if history.retired or first.author is None:
+                continue
+            if first.event == MERGED:
+                together.add(history.id)
+            elif first.event == SPLIT:
+                apart.append((history.id, first.related))
+        pairs = {
+            frozenset((one, other))
+            for one, source in apart
+            for other, same in apart
+            if one != other and source == same
+        }
+        return Locks(frozenset(together), frozenset(pairs))
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for a bundle."""

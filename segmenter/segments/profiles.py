@@ -28,12 +28,44 @@ MIN_RATIO = 1.15
 ACTIVITY_LEVELS = ("active days", "events")
 RECENCY_LEVEL = "days since last event"
 LAPSED_RANK = 0.85
-ACTIVITY_WORDS = (
-    (0.88, "Very active"),
-    (0.65, "Active"),
-    (0.35, "Regular"),
-    (0.12, "Occasional"),
-    (0.0, "Rare"),
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a name says how active the members are among those they are compared with.
+
+    Attributes
+    ----------
+    activity
+        Least place of the median among all, in [0, 1], to a word, or to an empty text; the most
+        active first.
+    away
+        Word for those who were seen longest ago.
+    """
+
+    activity: tuple[tuple[float, str], ...]
+    away: str
+
+
+AMONG_EVERYBODY = Words(
+    (
+        (0.88, "Very active"),
+        (0.65, "Active"),
+        (0.35, "Regular"),
+        (0.12, "Occasional"),
+        (0.0, "Rare"),
+    ),
+    "Lapsed",
+)
+WITHIN_PARENT = Words(
+    (
+        (0.88, "Far more active"),
+        (0.65, "More active"),
+        (0.35, ""),
+        (0.12, "Less active"),
+        (0.0, "Far less active"),
+    ),
+    "Longer away",
 )
 
 
@@ -130,6 +162,7 @@ def describe_segments(
     *,
     levels: Mapping[str, np.ndarray],
     core: np.ndarray,
+    words: Words = AMONG_EVERYBODY,
 ) -> tuple[Segment, ...]:
     """Name each segment and say what sets it apart.
 
@@ -145,6 +178,8 @@ def describe_segments(
         Name of a number to float64 [n], such as active days.
     core
         int64 indexed by segment id: members in the dense cores.
+    words
+        For activity, in names.
 
     Returns
     -------
@@ -155,13 +190,13 @@ def describe_segments(
     table = count_tokens(codes, presence, len(ids))
     scores = log_odds_scores(table)
     ranks = {name: _median_ranks(values, codes, len(ids)) for name, values in levels.items()}
-    words, done, numbers = [], [], []
+    spoken, done, numbers = [], [], []
     for code in range(len(ids)):
         typical = _without_echoes(_typical_tokens(table, scores, code), tokens)
-        words.append(_activity_word(ranks, code))
+        spoken.append(_activity_word(ranks, code, words))
         done.append([_share_fact(table, tokens[t], code=code, token=t) for t in typical])
         numbers.append(_level_facts(levels, codes, ranks, code=code))
-    names = _unique_names(words, done, numbers)
+    names = _unique_names(spoken, done, numbers)
     return tuple(
         Segment(
             id=int(ids[code]),
@@ -275,12 +310,12 @@ def _facts(shares: list[Fact], numbers: list[Fact]) -> tuple[Fact, ...]:
     return tuple([*chosen, *rest][:N_FACTS])
 
 
-def _activity_word(ranks: Mapping[str, np.ndarray], code: int) -> str:
+def _activity_word(ranks: Mapping[str, np.ndarray], code: int, words: Words) -> str:
     """How active the members are among all users, in a word."""
     if RECENCY_LEVEL in ranks and ranks[RECENCY_LEVEL][code] >= LAPSED_RANK:
-        return "Lapsed"
+        return words.away
     name = next(name for name in ACTIVITY_LEVELS if name in ranks)
-    return next(word for bound, word in ACTIVITY_WORDS if ranks[name][code] >= bound)
+    return next(word for bound, word in words.activity if ranks[name][code] >= bound)
 
 
 def _unique_names(
@@ -305,7 +340,8 @@ def _unique_names(
 
 
 def _joined(word: str, parts: list[str]) -> str:
-    return f"{word}: {', '.join(dict.fromkeys(parts))}"
+    typical = ", ".join(dict.fromkeys(parts))
+    return f"{word}: {typical}" if word else typical[:1].upper() + typical[1:]
 
 
 def _spoken(fact: Fact) -> str:

@@ -74,7 +74,7 @@ def make_prototypes(
     Campello, Moulavi, Sander (2013).
     """
     points = fitted.astype(np.float64)
-    middles, weights = _middles(points, leaves)
+    middles, weights = middles_of(points, leaves)
     grouped = _grouped(middles, weights, n_groups=n_segments, seed=seed)
     smallest = limits.smallest(len(points))
     kept = _without_small(points, settle(points, grouped), smallest)
@@ -138,11 +138,18 @@ def core_agreement(labels: np.ndarray, leaves: Leaves) -> float:
     return float(table.max(axis=1).sum() / table.sum())
 
 
-def _middles(points: np.ndarray, leaves: Leaves) -> tuple[np.ndarray, np.ndarray]:
+def middles_of(points: np.ndarray, leaves: Leaves) -> tuple[np.ndarray, np.ndarray]:
     """Middle of the users around each core, float64 [m, d], and their number [m].
 
     A core in the very place of another, as among many copies of one user, has nobody around it
     and is left out.
+
+    Parameters
+    ----------
+    points
+        float64 [n_fit, d], the users of the fit.
+    leaves
+        Their dense cores.
     """
     core = leaves.labels != BETWEEN
     nowhere = np.zeros((leaves.n_leaves, points.shape[1]))

@@ -15,6 +15,7 @@ def with_stability(
     points: np.ndarray,
     *,
     halves: Sequence[np.ndarray],
+    owners: np.ndarray | None = None,
 ) -> tuple[Segment, ...]:
     """Give each segment its stability; nothing changes without halves.
 
@@ -28,14 +29,16 @@ def with_stability(
         float [n, d], the same users in segment coordinates.
     halves
         Prototypes float64 [k, d] that were made from halves of the users.
+    owners
+        int [k], what each of these prototypes stands for; None where each stands for itself.
     """
     if not halves:
         return tuple(segments)
     ids = [item.id for item in segments]
-    agreed = np.mean(
-        [best_overlaps(segment_id, ids, nearest(points, prototypes)) for prototypes in halves],
-        axis=0,
-    )
+    labels = [nearest(points, prototypes) for prototypes in halves]
+    if owners is not None:
+        labels = [owners[label] for label in labels]
+    agreed = np.mean([best_overlaps(segment_id, ids, label) for label in labels], axis=0)
     return tuple(
         replace(item, stability=float(share)) for item, share in zip(segments, agreed, strict=True)
     )

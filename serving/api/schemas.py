@@ -64,6 +64,10 @@ class SegmentAnswer(BaseModel):
     )
     as_of: dt.datetime
     model_version: str
+    macro_id: int | None = Field(None, description="Holds the segment; null without levels.")
+    macro_name: str | None = None
+    micro_id: int | None = Field(None, description="Part of the segment; null without levels.")
+    micro_name: str | None = None
 
 
 class KeptAnswer(SegmentAnswer):

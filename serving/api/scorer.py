@@ -13,6 +13,7 @@ from segmenter.audience_model import AudienceModel
 from segmenter.clock import EPOCH, iso
 from segmenter.errors import BundleError
 from segmenter.golden import TOLERANCE, GoldenVectors
+from segmenter.level_columns import level_columns
 from segmenter.registry import ResolvedModel
 from segmenter.segments.assignment import NO_SEGMENT
 from serving.api.problems import Problem
@@ -92,6 +93,7 @@ class Scorer:
     def segments_of(self, embeddings: np.ndarray) -> list[dict[str, Any]]:
         """What answers say of the segments of embeddings float32 [n, d]."""
         found = self.model.assign(embeddings)
+        levels = level_columns(self.model, embeddings, found.segment_id)
         told = []
         for place in range(len(embeddings)):
             first, second = int(found.segment_id[place]), int(found.second_segment_id[place])
@@ -103,6 +105,7 @@ class Scorer:
                     "second_segment_id": None if second == NO_SEGMENT else second,
                     "second_segment_name": self.names.get(second),
                     "novelty": float(found.novelty[place]),
+                    **{name: values[place] for name, values in levels.items()},
                 }
             )
         return told

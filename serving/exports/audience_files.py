@@ -73,7 +73,9 @@ def write_audience(
     """
     one = audience.destination
     plan = plan_of(one, job.action, delta=job.delta)
-    writer = _Writer(job, audience, folder / one.name / f"segment-{audience.segment.id}")
+    writer = _Writer(
+        job, audience, folder / one.name / f"{job.scores.level}-{audience.segment.id}"
+    )
     changes = _changes(job, audience, plan, aside=folder / ".spill")
     frames = (
         audience.people()
@@ -121,7 +123,9 @@ class _Writer:
         one, segment, scores = self.audience.destination, self.audience.segment, self.job.scores
         settings = settings_of(one, self.job)
         order = Order(segment.id, segment.name, scores.as_of, action, settings)
-        stem = f"{one.name}_segment-{segment.id}_{scores.moment:%Y%m%dT%H%M%SZ}_{action}"
+        stem = (
+            f"{self.place.parent.name}_{self.place.name}_{scores.moment:%Y%m%dT%H%M%SZ}_{action}"
+        )
         layout = one.layout
         if self.job.compressed and one.gzip and isinstance(layout, CsvLayout | JsonLayout):
             layout = type(layout)(*layout.kinds, compressed=True)
@@ -143,7 +147,7 @@ def _changes(job: "Export", audience: Audience, plan: Plan, *, aside: Path) -> C
     if job.ledger is None:
         return None
     one, segment = audience.destination, audience.segment
-    target = job.ledger.target(one.name, segment.id, settings_of(one, job))
+    target = job.ledger.target(one.name, (job.scores.level, segment.id), settings_of(one, job))
     return Changes(
         (job.ledger, target),
         one,
@@ -156,9 +160,8 @@ def _changes(job: "Export", audience: Audience, plan: Plan, *, aside: Path) -> C
 def _newest(job: "Export", audience: Audience) -> int | None:
     assert job.ledger is not None
     one = audience.destination
-    newest = job.ledger.newest(
-        job.ledger.target(one.name, audience.segment.id, settings_of(one, job))
-    )
+    segment = (job.scores.level, audience.segment.id)
+    newest = job.ledger.newest(job.ledger.target(one.name, segment, settings_of(one, job)))
     return None if newest is None else newest.id
 
 
@@ -172,6 +175,7 @@ def _draft(
 ) -> Draft:
     return Draft(
         destination=audience.destination.name,
+        level=job.scores.level,
         segment_id=audience.segment.id,
         segment_name=audience.segment.name,
         settings=settings_of(audience.destination, job),
@@ -195,6 +199,7 @@ def _waterfall(
         destination=one.name,
         segment_id=segment.id,
         segment_name=segment.name,
+        level=job.scores.level,
         counts=dict(counts),
         reasons=audience.tally.reasons,
         minimum=minimum_people(one, job.floor),

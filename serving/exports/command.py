@@ -20,6 +20,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     to: o.To,
     out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     segments: o.Segments = None,
+    level: o.Level = "segment",
     suppress: o.Suppress = None,
     dry_run: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--dry-run", help="Show the waterfall and write nothing.")
@@ -75,7 +76,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from serving.exports.shown import show  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    opened = open_scores(scores, segment_flags)
+    opened = open_scores(scores, segment_flags, level=level)
     home = None if any_model and not mlruns.exists() else MlflowHome(mlruns)
     marks = options.marks(opened, home, max_age_days, allow_stale=allow_stale, any_model=any_model)
     rules = options.rules(

@@ -61,6 +61,9 @@ MinimumAge = Annotated[
 MinimumPeople = Annotated[
     int, typer.Option("--minimum-people", help="Least number of people, 100 or more.")
 ]
+Level = Annotated[
+    str, typer.Option("--level", help="What --segments are: macro, segment or micro.")
+]
 SegmentFlags = Annotated[
     Path | None,
     typer.Option("--segment-flags", help="Table of segment_id, sensitive, evidence."),

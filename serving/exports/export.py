@@ -284,6 +284,7 @@ def _describe(job: Export, report: ExportReport, folder: Path) -> None:
     write_text(folder / PAGE, waterfall_page(report.as_of, report.model, report.waterfalls))
     inputs = {
         "scores": job.scores.identity,
+        "level": job.scores.level,
         "identities": digest_of_file(job.identities),
         "min_strength": job.rules.min_strength,
         "minimum_age": job.rules.minimum_age,

@@ -98,6 +98,7 @@ class _Removal:
         how = "remove" if self.can_remove else "the next export replaces the list without them"
         return {
             "destination": self.last.destination,
+            "level": self.last.level,
             "segment": self.last.segment_id,
             "people": self.n_people,
             "how": how,
@@ -189,11 +190,11 @@ def _removal(ledger: Ledger, last: Delivery, entries: Entries, *, folder: Path) 
         return _Removal(last, n_people, 0, (), can_remove=one.can_remove)
     findable = [rows.filter(findable_in(rows, one)) for rows in found]
     held = held_by(one, findable, _others(ledger, last, entries))
-    place = folder / one.name / f"segment-{last.segment_id}-{last.target}"
+    place = folder / one.name / f"{last.level}-{last.segment_id}-{last.target}"
     place.mkdir(parents=True)
     now = dt.datetime.now(dt.UTC)
     order = Order(last.segment_id, last.segment_name, int(now.timestamp()), REMOVE, last.settings)
-    stem = f"{one.name}_segment-{last.segment_id}_{now:%Y%m%dT%H%M%SZ}_forget"
+    stem = f"{one.name}_{last.level}-{last.segment_id}_{now:%Y%m%dT%H%M%SZ}_forget"
     frames = (off_list(rows, one, held) for rows in findable if len(rows))
     written = one.layout.write(frames, order, folder=place, stem=stem)
     inside = place.relative_to(folder).as_posix()
@@ -227,6 +228,7 @@ def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Pa
         return 0
     draft = Draft(
         destination=last.destination,
+        level=last.level,
         segment_id=last.segment_id,
         segment_name=last.segment_name,
         settings=last.settings,

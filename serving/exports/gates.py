@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from segmenter.errors import ExportRefusedError, RegistryError
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import CHAMPION, resolve
+from segmenter.segments.hierarchy import MACRO, SEGMENT
 from serving.exports.destination import Destination
 from serving.exports.scores import ScoredSegment, Scores
 from serving.exports.waterfall import REFUSED, UNCHANGED, WARNED, WRITTEN
@@ -106,9 +107,22 @@ def remedies(
     ]
     return (
         *merges,
-        "take the level above it in the hierarchy",
+        *_level_above(segment, scores),
         "extend it by people who are like its members (look-alikes)",
     )
+
+
+def _level_above(segment: ScoredSegment, scores: Scores) -> tuple[str, ...]:
+    """The larger segment that holds one, where it may leave."""
+    parent = scores.above.get(segment.parent or 0)
+    if parent is None or parent.evidence is not None:
+        return ()
+    level = MACRO if scores.level == SEGMENT else SEGMENT
+    told = (
+        f"take the level above it in the hierarchy: {level} {parent.id} ({parent.name}, "
+        f"{parent.n_users:,} members), --level {level} --segments {parent.id}"
+    )
+    return (told,)
 
 
 def stale_reason(scores: Scores, now: dt.datetime, max_age_days: int) -> str | None:

@@ -3,13 +3,14 @@
 import datetime as dt
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from segmenter.errors import ConfigError, SourceError
+from segmenter.segments.hierarchy import LEVELS, MACRO, MICRO, SEGMENT, check_level
 from serving.shards import ASSIGNMENTS, FORMAT, MANIFEST
 
 BATCH_ROWS = 250_000
@@ -27,12 +28,15 @@ class ScoredSegment:
         Its members.
     evidence
         Why it is sensitive and must not be exported; None where it is not.
+    parent
+        Id of what holds it one level above; None where nothing does.
     """
 
     id: int
     name: str
     n_users: int
     evidence: str | None = None
+    parent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,11 @@ class Scores:
     n_users
         Everybody in them.
     segments
-        By id.
+        Of the level that is exported, by id.
+    level
+        ``macro``, ``segment`` or ``micro``.
+    above
+        Segments of the level above it, by id; empty where there is none.
     """
 
     folder: Path
@@ -61,6 +69,8 @@ class Scores:
     identity: str
     n_users: int
     segments: dict[int, ScoredSegment]
+    level: str = SEGMENT
+    above: dict[int, ScoredSegment] = field(default_factory=dict)
 
     @property
     def moment(self) -> dt.datetime:
@@ -69,10 +79,11 @@ class Scores:
 
     def members(self, segment_ids: list[int]) -> Iterator[pl.DataFrame]:
         """Members of some segments: user_id, segment_id, strength; some shards at a time."""
-        columns = ("user_id", "segment_id", pl.col("strength").cast(pl.Float32))
+        own = pl.col(f"{self.level}_id")
+        columns = ("user_id", own.alias("segment_id"), pl.col("strength").cast(pl.Float32))
         waiting: list[pl.DataFrame] = []
         for path in sorted((self.folder / ASSIGNMENTS).glob("*.parquet")):
-            shard = pl.scan_parquet(path).filter(pl.col("segment_id").is_in(segment_ids))
+            shard = pl.scan_parquet(path).filter(own.is_in(segment_ids))
             waiting.append(shard.select(columns).collect())
             if sum(len(one) for one in waiting) >= BATCH_ROWS:
                 yield pl.concat(waiting)
@@ -82,17 +93,27 @@ class Scores:
 
 
 def neighbors(scores: Scores, segment_ids: list[int]) -> dict[int, dict[int, int]]:
-    """For each segment, how many of its members have which other one as their second."""
+    """For each segment, how many of its members have which other one as their second.
+
+    Of a micro segment nothing is said: the second choice of its members is a segment.
+    """
+    if scores.level == MICRO:
+        return {number: {} for number in segment_ids}
+    own, second = pl.col(f"{scores.level}_id"), pl.col("second_segment_id")
+    if scores.level == MACRO:
+        table = pl.scan_parquet(scores.folder / ASSIGNMENTS / "*.parquet")
+        macros = table.select("segment_id", "macro_id").unique().drop_nulls().collect()
+        second = second.replace_strict(dict(macros.rows()), default=None)
     table = pl.scan_parquet(scores.folder / ASSIGNMENTS / "*.parquet")
-    chosen = table.filter(pl.col("segment_id").is_in(segment_ids))
-    counts = chosen.group_by("segment_id", "second_segment_id").len().drop_nulls().collect()
+    chosen = table.filter(own.is_in(segment_ids)).select(own.alias("own"), second.alias("second"))
+    counts = chosen.group_by("own", "second").len().drop_nulls().collect()
     found: dict[int, dict[int, int]] = {number: {} for number in segment_ids}
     for segment, second, n_members in counts.rows():
         found[segment][second] = n_members
     return found
 
 
-def open_scores(folder: Path, flags: Path | None = None) -> Scores:
+def open_scores(folder: Path, flags: Path | None = None, *, level: str = SEGMENT) -> Scores:
     """Open the folder of a finished scoring run.
 
     Parameters
@@ -101,20 +122,34 @@ def open_scores(folder: Path, flags: Path | None = None) -> Scores:
         What ``segmenter score`` wrote.
     flags
         Table with a column segment_id, and sensitive or evidence: segments that must not be
-        exported; None for no such table.
+        exported; a column level says which kind of segment is meant. None for no such table.
+    level
+        ``macro``, ``segment`` or ``micro``. What forbids a segment forbids its micro segments.
 
     Raises
     ------
+    ConfigError
+        If the scores have no such level.
     SourceError
         If the folder holds no finished scores, or `flags` cannot be read.
     """
     manifest = _manifest(folder)
     as_of = dt.datetime.fromisoformat(manifest["as_of"])
-    evidence = _evidence(manifest) | (_flagged(flags) if flags is not None else {})
-    segments = {
-        one["id"]: ScoredSegment(one["id"], one["name"], one["n_users"], evidence.get(one["id"]))
-        for one in manifest["segments"]
-    }
+    marked = {} if flags is None else _flagged(flags)
+    levels = {name: _level(manifest, name, marked) for name in LEVELS}
+    if not levels[check_level(level)]:
+        message = (
+            f"{folder} has no {level} segments: its model has no levels; refit the model with "
+            "`segmenter refit` and score again"
+        )
+        raise ConfigError(message)
+    upper = {MICRO: SEGMENT, SEGMENT: MACRO}.get(level, "")
+    segments, above = levels[level], levels.get(upper, {})
+    if level == MICRO:
+        segments = {
+            number: replace(one, evidence=one.evidence or above[one.parent or 0].evidence)
+            for number, one in segments.items()
+        }
     return Scores(
         folder=folder,
         as_of=int(as_of.timestamp()),
@@ -122,6 +157,8 @@ def open_scores(folder: Path, flags: Path | None = None) -> Scores:
         identity=manifest["identity"],
         n_users=manifest["users"],
         segments=segments,
+        level=level,
+        above=above,
     )
 
 
@@ -160,17 +197,23 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _evidence(manifest: dict[str, Any]) -> dict[int, str]:
-    """Segments that the scores themselves mark as sensitive."""
-    return {
-        one["id"]: str(one.get("sensitive_evidence") or "marked as sensitive in the scores")
-        for one in manifest["segments"]
-        if one.get("sensitive")
-    }
+def _level(
+    manifest: dict[str, Any], level: str, marked: dict[tuple[str, int], str]
+) -> dict[int, ScoredSegment]:
+    """Segments of a level by id, those marked that the scores or a table mark as sensitive."""
+    rows = manifest["segments"] if level == SEGMENT else manifest.get("levels", {}).get(level, [])
+    found = {}
+    for row in rows:
+        own = str(row.get("sensitive_evidence") or "marked as sensitive in the scores")
+        evidence = marked.get((level, row["id"]), own if row.get("sensitive") else None)
+        found[row["id"]] = ScoredSegment(
+            row["id"], row["name"], row["n_users"], evidence, row.get("parent")
+        )
+    return found
 
 
-def _flagged(path: Path) -> dict[int, str]:
-    """Segments that a table marks as sensitive."""
+def _flagged(path: Path) -> dict[tuple[str, int], str]:
+    """Segments that a table marks as sensitive, by level and id."""
     try:
         is_parquet = path.suffix == ".parquet"
         table = pl.read_parquet(path) if is_parquet else pl.read_csv(path, infer_schema=False)
@@ -188,5 +231,6 @@ def _flagged(path: Path) -> dict[int, str]:
     for row in table.iter_rows(named=True):
         mark = str(row.get("sensitive", True)).lower()
         if mark in ("true", "1", "yes", "y"):
-            found[int(row["segment_id"])] = str(row.get("evidence") or f"marked in {path.name}")
+            number = (str(row.get("level") or SEGMENT), int(row["segment_id"]))
+            found[number] = str(row.get("evidence") or f"marked in {path.name}")
     return found

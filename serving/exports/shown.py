@@ -41,7 +41,7 @@ def show(report: ExportReport, terminal: Terminal) -> None:
 
 def _table(one: Waterfall) -> Table:
     table = Table(
-        title=Text(f"{one.destination}: segment {one.segment_id}, {one.segment_name}"),
+        title=Text(one.title),
         title_justify="left",
     )
     table.add_column("step")
@@ -65,7 +65,7 @@ def show_sizes(found: "list[Size]", terminal: Terminal) -> None:
     for one in found:
         told = one.waterfall
         table = Table(
-            title=Text(f"{told.destination}: segment {told.segment_id}, {told.segment_name}"),
+            title=Text(told.title),
             title_justify="left",
         )
         table.add_column("step")

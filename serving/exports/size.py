@@ -153,6 +153,7 @@ def _size(
         destination=one.name,
         segment_id=segment.id,
         segment_name=segment.name,
+        level=job.scores.level,
         counts=counts,
         reasons={
             stage: {reason: round(n / fraction) for reason, n in reasons.items()}

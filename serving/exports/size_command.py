@@ -15,6 +15,7 @@ def size(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     identities: o.Identities,
     to: o.To,
     segments: o.Segments = None,
+    level: o.Level = "segment",
     suppress: o.Suppress = None,
     holdout: o.Holdout = None,
     ledger: Annotated[
@@ -46,7 +47,7 @@ def size(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     from serving.exports.size import sizes  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    opened = open_scores(scores, segment_flags)
+    opened = open_scores(scores, segment_flags, level=level)
     rules = options.rules(
         opened,
         min_strength=min_strength,

@@ -6,6 +6,8 @@ What lives here: the figures and how they are told. Where they come from lives i
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from segmenter.segments.hierarchy import SEGMENT
+
 STAGES = {
     "members": "members of the segment",
     "strong": "strength at or above the threshold",
@@ -74,6 +76,8 @@ class Waterfall:
         Interval of people that the platform may find; an assumption.
     match_rate
         The assumed interval behind it.
+    level
+        Of the segment: ``macro``, ``segment`` or ``micro``.
     change
         What the files do to the list; None for an export without a ledger.
     delivery
@@ -91,8 +95,15 @@ class Waterfall:
     remedies: tuple[str, ...]
     matched: tuple[int, int]
     match_rate: tuple[float, float]
+    level: str = SEGMENT
     change: Change | None = None
     delivery: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is, on one line."""
+        kind = SEGMENT if self.level == SEGMENT else f"{self.level} {SEGMENT}"
+        return f"{self.destination}: {kind} {self.segment_id}, {self.segment_name}"
 
     @property
     def is_refused(self) -> bool:

@@ -75,7 +75,7 @@ def _view(one: Waterfall) -> dict[str, object]:
     css = "refused" if one.is_refused else "warned" if one.why else "written"
     rows = _rows(one)
     return {
-        "title": f"{one.destination}: segment {one.segment_id}, {one.segment_name}",
+        "title": one.title,
         "css": css,
         "verdict": one.verdict + (f": {one.why}" if one.why else ""),
         "change": one.change.told if one.change is not None else "",

@@ -172,7 +172,9 @@ DAMAGES = {
     "ids in a column": changed("segment_ids", lambda array: array[:, None]),
     "ids with NaN": changed("segment_ids", holed),
     "an id of zero": changed("segment_ids", lambda array: array - array.min()),
-    "one id for two segments": changed("segment_ids", np.ones_like),
+    "parts of a segment apart": changed(
+        "segment_ids", lambda array: 1 + np.arange(len(array)) % 2
+    ),
     "a limit too few": changed("novelty_limits", lambda array: array[1:]),
     "a limit of NaN": changed("novelty_limits", holed),
     "limits of zero": changed("novelty_limits", np.zeros_like),
@@ -191,12 +193,11 @@ def test_damaged_arrays_are_refused(damage: Callable[[Arrays], Arrays]) -> None:
     ("parts", "complaint"),
     [
         ({"ids": [1]}, r"found prototypes of shape \(2, 3\), ids of \(1,\) and limits of \(2,\)"),
-        ({"ids": [0, 1]}, r"different integers from 1; found int64 \[0, 1\]"),
-        ({"ids": [4, 4]}, r"different integers from 1; found int64 \[4, 4\]"),
+        ({"ids": [0, 1]}, r"integers from 1, equal ones side by side; found int64 \[0, 1\]"),
         ({"limits": [1.0, -2.0]}, r"must be positive numbers; found \[1.0, -2.0\]"),
         ({"prototypes": np.full((2, 3), np.inf)}, "must have finite coordinates"),
     ],
-    ids=["shapes", "an id of zero", "one id twice", "a negative limit", "an infinite place"],
+    ids=["shapes", "an id of zero", "a negative limit", "an infinite place"],
 )
 def test_parts_that_do_not_fit_together_are_refused(
     parts: dict[str, list[float]], complaint: str
@@ -274,3 +275,24 @@ def test_an_assigner_of_a_diverged_network_is_refused() -> None:
     space[3] = np.nan
     with pytest.raises(FitError, match="novelty limits must be positive numbers; found"):
         PrototypeAssigner.fit(np.zeros((1, 2)), space)
+
+
+@settings(max_examples=60, deadline=None)
+@given(assigners, st.integers(0, 10_000), st.integers(0, 100))
+def test_a_merged_segment_holds_exactly_the_users_of_its_parts(
+    assigner: PrototypeAssigner, seed: int, place: int
+) -> None:
+    ids = assigner.segment_ids.copy()
+    place %= len(ids)
+    ids[place : place + 2] = merged = int(ids.max()) + 1
+    parts = assigner.segment_ids[place : place + 2]
+    joined = PrototypeAssigner(assigner.prototypes, ids, assigner.novelty_limits)
+    users = users_near(assigner, n_users=40, seed=seed)
+    before, after = assigner.assign(users), joined.assign(users)
+    inside = np.isin(before.segment_id, parts)
+    np.testing.assert_array_equal(after.segment_id == merged, inside)
+    np.testing.assert_array_equal(after.segment_id[~inside], before.segment_id[~inside])
+    np.testing.assert_array_equal(after.novelty, before.novelty)
+    assert (after.strength >= before.strength - 1e-6).all()
+    assert (after.second_segment_id != after.segment_id).all()
+    assert joined.ids.tolist() == list(dict.fromkeys(ids.tolist()))

@@ -89,6 +89,21 @@ def test_planted_signatures_are_the_facts_and_the_name(seed: int, bot_share: flo
         assert named_things(segment) == expected
 
 
+@pytest.mark.parametrize("bot_share", [0.0, 0.01, 0.03])
+def test_precision_at_three_of_planted_signatures_withstands_bots(bot_share: float) -> None:
+    right = told = 0
+    for seed in range(10, 16):
+        users = planted(seed, n_users=600, bot_share=bot_share)
+        for segment in users.describe():
+            found = [fact.value for fact in segment.facts if fact.kind == SHARE]
+            right += len(users.signatures[segment.id] & set(found))
+            told += len(found)
+    precision = right / told
+    print(f"precision at 3 with {bot_share:.0%} bots: {precision:.3f} of {told} values")
+    assert told >= 6 * N_SEGMENTS * N_SIGNATURES * 0.9
+    assert precision >= 0.95
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("bot_share", [0.01, 0.03])
 def test_robots_with_most_of_the_events_change_no_name(seed: int, bot_share: float) -> None:

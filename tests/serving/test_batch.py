@@ -31,6 +31,10 @@ SCHEMA = {
     "second_segment_id": pl.Int32(),
     "as_of": pl.Datetime("us", "UTC"),
     "model_version": pl.String(),
+    "macro_id": pl.Int32(),
+    "macro_name": pl.String(),
+    "micro_id": pl.Int32(),
+    "micro_name": pl.String(),
 }
 
 

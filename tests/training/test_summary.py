@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from scipy import sparse
 
 from segmenter.audience_model import AudienceModel
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
 from segmenter.segments.density import Leaves
 from segmenter.segments.projection import Projection
+from segmenter.segments.rules import PlainFacts
 from tests.training.conftest import Personas, TrainedJob
 from training import summary
 from training.plan import TrainPlan, plan_training
@@ -110,8 +112,9 @@ def segmentation_of(n_users: int) -> Segmentation:
     leaves = Leaves(rows, np.zeros(n_users, np.int32), np.ones(1))
     assignment: Assignment = assigner.assign(space)
     map_xy = np.hstack([space, space])
+    facts = PlainFacts(sparse.csr_matrix((n_users, 0), dtype=bool), [], {})
     return Segmentation(
-        Choice((), projection, None), assigner, (), leaves, map_xy, assignment, 1.0
+        Choice((), projection, None), assigner, (), leaves, map_xy, assignment, 1.0, facts
     )
 
 

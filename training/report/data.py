@@ -8,6 +8,8 @@ from typing import Any, Self
 from segmenter.validity.validity_report import ValidityReport
 from training.refit_report import Refit
 
+CORE_FIGURE, FIGURE = "assigner agreement core", "assigner agreement all"
+"""Figures of a fit: see `training.agreement`."""
 NOT_IN_A_METRIC = re.compile(r"[^\w .:/-]")
 """Characters that MLflow refuses in the name of a metric."""
 BELOW_FLOOR, ABOVE_FLOOR, NOT_JUDGED = "below_floor", "above_floor", "not_judged"
@@ -105,6 +107,11 @@ class ReportData:
         Digests, seed and settings: how to get the same model again.
     refit
         Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
+    hierarchy
+        Plain form of a `segmenter.segments.hierarchy.Hierarchy`; None of a model without levels.
+    reliability
+        Plain form of a `segmenter.segments.calibration.Reliability`; None where users are too few
+        for halves, and of earlier versions.
     """
 
     model: str
@@ -123,6 +130,8 @@ class ReportData:
     figures: dict[str, float]
     provenance: dict[str, Any]
     refit: dict[str, Any] | None = None
+    hierarchy: dict[str, Any] | None = None
+    reliability: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -159,6 +168,16 @@ class ReportData:
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
         lines = [*self.fit_lines(), covered]
+        if self.reliability is not None:
+            error = self.reliability["error"]
+            lines.append(
+                f"Strength: calibration error {error:.3f} against segments of halves of the users"
+            )
+        if FIGURE in self.figures:
+            lines.append(
+                f"Assigner: gives {self.figures[CORE_FIGURE]:.1%} of the core members and "
+                f"{self.figures[FIGURE]:.1%} of all training users their segment again"
+            )
         report = self.validity_report
         if report is None:
             return [*lines, "Validity: no later events to judge by; pass --until to keep some"]

@@ -18,6 +18,7 @@ from training.report.level_views import levels_view
 from training.report.lift_views import lift_ticks, lift_views
 from training.report.palette import css_colours
 from training.report.segment_views import SegmentView, segment_views
+from training.report.tree_views import tree_view
 from training.report.validity_views import (
     other_notes,
     outcome_name,
@@ -63,6 +64,8 @@ def render(data: ReportData) -> str:
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         payload=_embedded(map_payload(data, segments)),
         standing=standing_view(data),
+        tree=tree_view(data, segments),
+        reliability=data.reliability,
         levels=levels_view(data.levels),
         stages=stage_views(data.curves),
         fit_lines=data.fit_lines(),
@@ -91,6 +94,7 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's own type says no more
         "moment": moment,
         "percent": percent,
         "titled": titled,
+        "zipped": zip,
     }
     return environment.get_template("report.html")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from segmenter.segments.hierarchy import SEGMENT
 from segmenter.segments.segment import SHARE, Fact, Segment
 from training.report.data import ReportData
 from training.report.palette import colour_slots
@@ -72,9 +73,11 @@ class SegmentView:
     facts: tuple[FactView, ...]
 
 
-def segment_views(data: ReportData) -> list[SegmentView]:
-    """The segments of a report in their own order."""
-    segments = [Segment.from_json(plain) for plain in data.segments]
+def segment_views(data: ReportData, *, level: str = SEGMENT) -> list[SegmentView]:
+    """The segments of a level of a report in their own order."""
+    above = data.hierarchy
+    rows = data.segments if level == SEGMENT or above is None else above[f"{level}s"]
+    segments = [Segment.from_json(plain) for plain in rows]
     slots = colour_slots(segment.id for segment in segments)
     sizes = Scale(0.0, max((segment.share for segment in segments), default=1.0))
     facts = FactScales(fact for segment in segments for fact in segment.facts)

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segmenter.segments.hierarchy import SEGMENT, parents_of
 from segmenter.segments.segment import Segment
 from segmenter.validity.rows import Row
 from training.report.data import ReportData
@@ -19,20 +20,24 @@ NO_RULE = "No short rule fits"
 EMPHASIS = {"ahead": "green", "behind": "red"}
 
 
-def segment_table(data: ReportData) -> Table:
+def segment_table(data: ReportData, *, level: str = SEGMENT) -> Table:
     """The segments: number, name, size, stability, three facts that set each apart, short rule.
 
     Parameters
     ----------
     data
         The report.
+    level
+        ``macro``, ``segment`` or ``micro``; levels below the top tell what holds a segment.
 
     Returns
     -------
     rich.table.Table
         Reads well at 100 columns; facts give the share, or median, here and elsewhere.
     """
-    title = f"{counted(len(data.segments), 'segment')} of {counted(data.n_users, 'user')}"
+    views, parents = segment_views(data, level=level), parents_of(data.hierarchy, level)
+    noun = SEGMENT if level == SEGMENT else f"{level} {SEGMENT}"
+    title = f"{counted(len(views), noun)} of {counted(data.n_users, 'user')}"
     table = Table(
         title=Text(printable(f"{title}, as of {moment(data.as_of)}")),
         title_justify="left",
@@ -40,14 +45,17 @@ def segment_table(data: ReportData) -> Table:
         pad_edge=False,
     )
     table.add_column("Id", justify="right")
+    if parents:
+        table.add_column("In", justify="right")
     table.add_column("Segment", max_width=30, overflow="fold")
     table.add_column("Users", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
     table.add_column("Stable", justify="right", no_wrap=True)
     table.add_column("What sets it apart: here (elsewhere)", overflow="fold")
-    for view in segment_views(data):
+    for view in views:
         table.add_row(
             str(view.segment.id),
+            *([str(parents[view.segment.id])] if parents else []),
             Text(printable(view.name)),
             f"{view.segment.n_users:,}",
             _figures(percent(view.segment.share)),

@@ -17,8 +17,8 @@ SUPERSEDED = "superseded"
 
 FULL, DELTA, FORGET = "full", "delta", "forget"
 COLUMNS = (
-    "d.id, d.target, t.destination, t.segment, d.segment_name, t.settings, d.kind, d.state,"
-    " d.fingerprint, d.folder, d.as_of, d.model, d.n_added, d.n_removed, d.written_at"
+    "d.id, d.target, t.destination, t.level, t.segment, d.segment_name, t.settings, d.kind,"
+    " d.state, d.fingerprint, d.folder, d.as_of, d.model, d.n_added, d.n_removed, d.written_at"
 )
 JOINED = f"SELECT {COLUMNS} FROM deliveries d JOIN targets t ON t.id = d.target"  # noqa: S608 - constants
 
@@ -29,8 +29,8 @@ class Draft:
 
     Attributes
     ----------
-    destination, segment_id, segment_name, settings
-        The list that it fills.
+    destination, level, segment_id, segment_name, settings
+        The list that it fills; the level is that of the segment.
     kind
         ``full``, ``delta`` or ``forget``.
     folder
@@ -44,6 +44,7 @@ class Draft:
     """
 
     destination: str
+    level: str
     segment_id: int
     segment_name: str
     settings: Mapping[str, str]
@@ -72,7 +73,7 @@ class Delivery:
         By which it is marked.
     target
         Number of the list in the ledger.
-    destination, segment_id, segment_name, settings, kind, folder, as_of, model
+    destination, level, segment_id, segment_name, settings, kind, folder, as_of, model
         As in `Draft`.
     state
         ``prepared``, ``written``, ``delivered``, ``failed`` or ``superseded``.
@@ -87,6 +88,7 @@ class Delivery:
     id: int
     target: int
     destination: str
+    level: str
     segment_id: int
     segment_name: str
     settings: Mapping[str, str]
@@ -105,6 +107,7 @@ class Delivery:
         return {
             "id": self.id,
             "destination": self.destination,
+            "level": self.level,
             "segment": self.segment_id,
             "segment_name": self.segment_name,
             "kind": self.kind,
@@ -126,7 +129,7 @@ def settings_text(settings: Mapping[str, str]) -> str:
 def deliveries_where(db: sqlite3.Connection, condition: str, *values: object) -> list[Delivery]:
     """Deliveries in the order in which they were written."""
     rows = db.execute(f"{JOINED} WHERE {condition} ORDER BY d.id", values)
-    return [Delivery(*[*row[:5], json.loads(row[5]), *row[6:]]) for row in rows]
+    return [Delivery(*[*row[:6], json.loads(row[6]), *row[7:]]) for row in rows]
 
 
 def insert(db: sqlite3.Connection, target: int, draft: Draft, *, salt: str) -> int:

@@ -88,10 +88,13 @@ class Ledger:
             raise
         self.db.execute("COMMIT")
 
-    def target(self, destination: str, segment_id: int, settings: Mapping[str, str]) -> int:
-        """Number of a list; 0 for one that nothing was sent to."""
-        query = "SELECT id FROM targets WHERE destination = ? AND segment = ? AND settings = ?"
-        found = self.db.execute(query, (destination, segment_id, settings_text(settings)))
+    def target(
+        self, destination: str, segment: tuple[str, int], settings: Mapping[str, str]
+    ) -> int:
+        """Number of the list of a segment (level, id); 0 for one that nothing was sent to."""
+        names = "destination = ? AND level = ? AND segment = ? AND settings = ?"
+        values = (destination, *segment, settings_text(settings))
+        found = self.db.execute(f"SELECT id FROM targets WHERE {names}", values)  # noqa: S608 - constants
         return int((found.fetchone() or (0,))[0])
 
     def members(self, target: int, part: tuple[int, int]) -> pl.DataFrame | None:
@@ -232,11 +235,14 @@ class Ledger:
         return [one.id for one in found]
 
     def _prepare(self, draft: Draft, parts: Parts) -> int:
-        target = self.target(draft.destination, draft.segment_id, draft.settings)
+        segment = (draft.level, draft.segment_id)
+        target = self.target(draft.destination, segment, draft.settings)
         if not target:
-            values = (draft.destination, draft.segment_id, settings_text(draft.settings))
+            values = (draft.destination, *segment, settings_text(draft.settings))
+            names = "destination, level, segment, settings"
             made = self.db.execute(
-                "INSERT INTO targets (destination, segment, settings) VALUES (?, ?, ?)", values
+                f"INSERT INTO targets ({names}) VALUES (?, ?, ?, ?)",  # noqa: S608 - constants
+                values,
             )
             target = int(made.lastrowid or 0)
         newest = self.newest(target)

@@ -16,8 +16,9 @@ FORMAT = "segmenter export ledger 1"
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE targets (
-    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, segment INTEGER NOT NULL,
-    settings TEXT NOT NULL, UNIQUE (destination, segment, settings));
+    id INTEGER PRIMARY KEY, destination TEXT NOT NULL, level TEXT NOT NULL,
+    segment INTEGER NOT NULL, settings TEXT NOT NULL,
+    UNIQUE (destination, level, segment, settings));
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY, target INTEGER NOT NULL REFERENCES targets, kind TEXT NOT NULL,
     state TEXT NOT NULL, fingerprint TEXT NOT NULL, base INTEGER NOT NULL, folder TEXT NOT NULL,

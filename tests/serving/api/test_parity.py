@@ -6,6 +6,7 @@ import pytest
 
 from segmenter.autoencoder.config import DAY_US
 from segmenter.flavor import PyfuncModel
+from segmenter.level_columns import LEVEL_COLUMNS
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import resolve
 from serving.batch import score
@@ -50,11 +51,13 @@ def test_batch_online_and_pyfunc_give_every_user_the_same_answer(
             assert line["error"]["status"] == 422
             assert found["segment_id"] is None
             continue
-        for name in ("user_id", "segment_id", "segment_name", "second_segment_id"):
+        for name in ("user_id", "segment_id", "segment_name", "second_segment_id", *LEVEL_COLUMNS):
             assert line[name] == row[name] == found[name]
         assert line["strength"] == pytest.approx(row["strength"], abs=TOLERANCE)
         assert found["strength"] == pytest.approx(row["strength"], abs=TOLERANCE)
     assert scored["segment_id"].n_unique() > 1
+    assert scored["macro_id"].n_unique() < scored["segment_id"].n_unique()
+    assert scored["micro_id"].n_unique() > scored["segment_id"].n_unique()
 
 
 def test_one_request_per_user_gives_the_answers_of_a_batch(
