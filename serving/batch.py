@@ -186,7 +186,8 @@ def score(
         loaded = AudienceModel.load(model.folder)
         job = _Job(opened, loaded, model.label, moment, folder, progress)
         records, n_reused = _finish_shards(job, shard_users)
-        manifest = inputs | _totals(loaded, records)
+        manifest = inputs | {"model_as_of": iso(loaded.trained_as_of)}
+        manifest |= _totals(loaded, records)
         folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": _now()})
         return _report(out, manifest, n_reused=n_reused)
 

@@ -11,6 +11,7 @@ from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving import online_commands, space_commands
 from serving.exports.command import export
+from serving.health.command import drift
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     space_commands.register(app)
     app.command("export")(export)
+    app.command("drift")(drift)
     online_commands.register(app)
 
 
