@@ -19,6 +19,7 @@ from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.coverage import CoverageRule
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
 from segmenter.segments.segment import Segment
@@ -68,6 +69,12 @@ class AudienceModel:
     def trained_as_of(self) -> int:
         """Time of the newest event that the model was fitted on, in microseconds."""
         return int(self.training["as_of_us"])
+
+    @property
+    def coverage(self) -> CoverageRule | None:
+        """What tells core, voted, second choice and outsider apart; None of earlier versions."""
+        told = self.training.get("coverage")
+        return None if told is None else CoverageRule.from_json(told)
 
     def with_lineage(self) -> "AudienceModel":
         """The same model; where its segments have no history, one that begins with this fit."""

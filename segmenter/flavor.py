@@ -212,6 +212,7 @@ def signature(model: AudienceModel) -> Any:  # noqa: ANN401 - mlflow.models.Mode
         column(kinds.string, "segment_name", required=False),
         column(kinds.float, "strength", required=False),
         column(kinds.integer, "second_segment_id", required=False),
+        column(kinds.string, "coverage", required=False),
     ]
     with_embedding = schema.ParamSpec(EMBEDDING_PARAMETER, kinds.boolean, default=False)
     return ModelSignature(

@@ -7,7 +7,8 @@ scored already.
 """
 
 import datetime as dt
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from segmenter.errors import ConfigError, OutputError
 from segmenter.events.store import USERS, EventStore
 from segmenter.files import atomic_file, digest_of_file, digest_of_json
 from segmenter.registry import ResolvedModel
+from segmenter.segments.coverage import GROUPS
 from segmenter.terminal import ProgressCallback
 from serving.shards import ASSIGNMENTS, EMBEDDINGS, ShardFolder, ShardRecord
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHARD_USERS = 50_000
 
 
@@ -46,6 +48,8 @@ class SegmentCount:
         Whether the segment touches a sensitive topic, so that an export refuses it.
     sensitive_evidence
         Where it does; empty otherwise.
+    coverage
+        Users in each of `segmenter.segments.coverage.GROUPS`; empty by a model that does not tell.
     """
 
     id: int
@@ -55,6 +59,7 @@ class SegmentCount:
     mean_strength: float
     sensitive: bool = False
     sensitive_evidence: str = ""
+    coverage: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,8 +133,9 @@ def score(
     """Embed and assign every user of a store.
 
     Writes ``assignments/part-*.parquet`` (user_id, segment_id, segment_name, strength in [0, 1],
-    second_segment_id, as_of, model_version), ``embeddings/part-*.parquet`` (user_id, embedding)
-    and, last, ``manifest.json`` with counts and digests: without it the output is not complete.
+    second_segment_id, coverage, as_of, model_version), ``embeddings/part-*.parquet`` (user_id,
+    embedding) and, last, ``manifest.json`` with counts and digests: without it the output is not
+    complete.
 
     Parameters
     ----------
@@ -244,7 +250,17 @@ def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
         segments={
             str(id_): (n, round(total, 6)) for id_, n, total in counts.sort("segment_id").rows()
         },
+        coverage=_coverage(assigned),
     )
+
+
+def _coverage(assigned: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Segment id, as text, to its users in each group; empty where no group is told."""
+    told = assigned.drop_nulls("coverage").group_by("segment_id", "coverage").len()
+    found: dict[str, dict[str, int]] = {}
+    for id_, group, n_users in told.sort("segment_id", "coverage").rows():
+        found.setdefault(str(id_), dict.fromkeys(GROUPS, 0))[group] = n_users
+    return found
 
 
 def _save(table: pl.DataFrame, path: Path) -> str:
@@ -272,9 +288,11 @@ def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:
         share, mean = n / max(n_users - n_without, 1), strength / max(n, 1)
         evidence = "; ".join(f"{flag.topic}: {flag.evidence}" for flag in segment.flags)
         counted = SegmentCount(segment.id, segment.name, n, share, mean)
-        segments.append(
-            replace(counted, sensitive=bool(segment.flags), sensitive_evidence=evidence)
-        )
+        groups = Counter[str]()
+        for record in records:
+            groups.update(record.coverage.get(str(segment.id), {}))
+        flagged = replace(counted, sensitive=bool(segment.flags), sensitive_evidence=evidence)
+        segments.append(replace(flagged, coverage=dict(groups)))
     segments.sort(key=lambda segment: (-segment.n_users, segment.id))
     return {
         "users": n_users,

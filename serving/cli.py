@@ -101,6 +101,8 @@ def next_commands(report: "ScoreReport", model: str | None, mlruns: Path) -> tup
 
 def show(report: "ScoreReport", terminal: Terminal) -> None:
     """Print the counts per segment and what was written."""
+    from segmenter.segments.coverage import GROUPS  # noqa: PLC0415 - --help must not wait for it
+
     terminal.say(_table(report))
     if report.n_reused:
         terminal.say(
@@ -113,6 +115,10 @@ def show(report: "ScoreReport", terminal: Terminal) -> None:
             f"{report.n_without_events:,} of them have no event until then: "
             "listed without a segment and without an embedding"
         )
+    groups = {name: sum(one.coverage.get(name, 0) for one in report.segments) for name in GROUPS}
+    if any(groups.values()):
+        told = ", ".join(f"{name} {users:,}" for name, users in groups.items())
+        terminal.say(Text(f"Coverage: {told}"))
     for what in ("assignments", "embeddings", "manifest.json"):
         line = f"{what.split('.')[0].capitalize():<11}  {report.out / what}"
         terminal.people.print(line, markup=False, soft_wrap=True)  # a path can be copied

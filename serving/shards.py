@@ -7,7 +7,7 @@ is not known here.
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +38,8 @@ class ShardRecord:
         SHA-256 of the shard's file of each kind.
     segments
         Segment id, as text, to [users, sum of strengths].
+    coverage
+        Segment id, as text, to its users in each group of coverage; empty where none is told.
     """
 
     number: int
@@ -45,6 +47,7 @@ class ShardRecord:
     n_without_events: int
     digests: dict[str, str]
     segments: dict[str, tuple[int, float]]
+    coverage: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class ShardFolder:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
+from training.train_command import portrait_json
 
 if TYPE_CHECKING:
     from segmenter.registry import ResolvedModel
@@ -59,11 +60,21 @@ def segments(  # noqa: PLR0917 - a command's options are its parameters
         {
             "model": resolved.label,
             "as_of": data.as_of,
-            "segments": [dict(segment) for segment in data.segments],
+            "segments": [dict(segment) | held_json(data, segment) for segment in data.segments],
             "coverage": asdict(data.coverage),
+            **portrait_json(data),
             "lineage": lineage,
         }
     )
+
+
+def held_json(data: "ReportData", segment: dict[str, Any]) -> dict[str, int]:
+    """How many members a segment holds how firmly: ``core``, ``voted``, ``second``, ``outsiders``.
+
+    Nothing of a model of earlier versions.
+    """
+    told = {} if data.portrait is None else data.portrait["segments"].get(str(segment["id"]), {})
+    return {"outsiders" if name == "outsider" else name: n for name, n in told.items()}
 
 
 def rename(  # noqa: PLR0917 - a command's options are its parameters

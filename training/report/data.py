@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from segmenter.segments.calibration import Calibration
+from segmenter.segments.outsiders import Outsiders
 from segmenter.validity.validity_report import ValidityReport
 from training.refit_report import Refit
 
@@ -105,6 +107,8 @@ class ReportData:
         Digests, seed and settings: how to get the same model again.
     refit
         Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
+    portrait
+        Plain form of a `training.portrait.Portrait`, or None of earlier versions.
     """
 
     model: str
@@ -123,6 +127,7 @@ class ReportData:
     figures: dict[str, float]
     provenance: dict[str, Any]
     refit: dict[str, Any] | None = None
+    portrait: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -151,6 +156,24 @@ class ReportData:
         lines = [] if self.refit is None else Refit.from_json(self.refit).summary_lines()
         return [*lines, f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}"]
 
+    def portrait_lines(self) -> list[str]:
+        """Who belongs how firmly, what is odd about outsiders, and how reliable strength is."""
+        if self.portrait is None:
+            return []
+        groups = self.portrait["groups"]
+        total = max(sum(groups.values()), 1)
+        share = {name: f"{users:,} ({users / total:.1%})" for name, users in groups.items()}
+        told = f"core {share['core']}, voted {share['voted']}, second choice as good "
+        lines = [f"Groups: {told}{share['second']}, outsiders {share['outsider']}"]
+        outsiders = Outsiders.from_json(self.portrait["outsiders"])
+        if outsiders.n_users:
+            texts = (outsiders.text, *(oddity.text for oddity in outsiders.oddities))
+            lines += [f"Outsiders: {text}" for text in texts]
+        reliable = self.portrait["calibration"]
+        if reliable is not None:
+            lines.append(f"Strength: {Calibration.from_json(reliable).text}")
+        return lines
+
     def summary_lines(self) -> list[str]:
         """Refit, encoder, coverage and validity for the terminal, a line each."""
         part = self.coverage
@@ -158,7 +181,7 @@ class ReportData:
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
-        lines = [*self.fit_lines(), covered]
+        lines = [*self.fit_lines(), covered, *self.portrait_lines()]
         report = self.validity_report
         if report is None:
             return [*lines, "Validity: no later events to judge by; pass --until to keep some"]
@@ -181,6 +204,11 @@ class ReportData:
         yield "segments", float(len(self.segments))
         yield from ((f"coverage {name}", float(v)) for name, v in asdict(self.coverage).items())
         yield from self.figures.items()
+        groups = {} if self.portrait is None else self.portrait["groups"]
+        yield from ((f"users {name}", float(users)) for name, users in groups.items())
+        reliable = None if self.portrait is None else self.portrait["calibration"]
+        if reliable is not None:
+            yield "calibration error of strength", reliable["error"]
         report = self.validity_report
         for row in report.rows if report else ():
             for outcome, score in zip(report.outcomes if report else (), row.scores, strict=True):

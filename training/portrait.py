@@ -1,0 +1,101 @@
+"""What is told of the users of a fit beside their segments: who belongs how firmly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segmenter.segments.calibration import Calibration, calibrate
+from segmenter.segments.coverage import (
+    GROUPS,
+    OUTSIDER,
+    CoverageRule,
+    GroupCounts,
+    added,
+    count_groups,
+    fit_coverage,
+)
+from segmenter.segments.density import BETWEEN
+from segmenter.segments.outsiders import Outsiders, describe_outsiders
+from segmenter.validity.habits import user_habits
+from training.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from training.plan import TrainPlan
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """How the segments hold their users.
+
+    Attributes
+    ----------
+    rule
+        That tells the groups apart, for everybody who comes later.
+    groups
+        Segment id to its users in each group.
+    outsiders
+        What is odd about those who belong to no segment.
+    calibration
+        Whether strength means what it says; None of a handful.
+    """
+
+    rule: CoverageRule
+    groups: Mapping[int, GroupCounts]
+    outsiders: Outsiders
+    calibration: Calibration | None
+
+    def for_model(self) -> dict[str, Any]:
+        """What the model keeps: the rule that scoring needs, and the reliability of strength."""
+        reliable = self.calibration
+        return {
+            "coverage": self.rule.to_json(),
+            "calibration": None if reliable is None else reliable.to_json(),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """What the report shows."""
+        reliable = self.calibration
+        return {
+            "groups": added(self.groups).to_json(),
+            "segments": {str(number): one.to_json() for number, one in self.groups.items()},
+            "outsiders": self.outsiders.to_json(),
+            "calibration": None if reliable is None else reliable.to_json(),
+        }
+
+
+def portray(plan: "TrainPlan", segmentation: Segmentation, embeddings: np.ndarray) -> Portrait:
+    """Count the groups, describe the outsiders, and measure how reliable strength is.
+
+    Parameters
+    ----------
+    plan
+        The job, with its users and settings.
+    segmentation
+        Their segments.
+    embeddings
+        float32 [n, D] of them.
+    """
+    leaves, assignment = segmentation.leaves, segmentation.assignment
+    rule = fit_coverage(
+        assignment,
+        segmentation.assigner,
+        rows=leaves.rows,
+        in_core=leaves.labels != BETWEEN,
+        outsider_share=plan.request.config.outsider_share,
+    )
+    groups = rule.groups(assignment)
+    habits = user_habits(plan.store, plan.users, until=plan.as_of + 1)
+    reliable = calibrate(
+        assignment.strength,
+        assignment.segment_id,
+        segmentation.choice.projection(embeddings),
+        halves=segmentation.choice.halves,
+    )
+    return Portrait(
+        rule,
+        count_groups(groups, assignment.segment_id),
+        describe_outsiders(habits, groups == GROUPS.index(OUTSIDER)),
+        reliable,
+    )
