@@ -10,6 +10,7 @@ from rich.text import Text
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving import online_commands, space_commands
+from serving.compare.command import compare
 from serving.exports.command import export
 from serving.health.command import drift
 
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     space_commands.register(app)
     app.command("export")(export)
     app.command("drift")(drift)
+    app.command("compare")(compare)
     online_commands.register(app)
 
 

@@ -20,9 +20,12 @@ from segmenter.segments.density import BETWEEN
 from segmenter.segments.outsiders import Outsiders, describe_outsiders
 from segmenter.validity.habits import user_habits
 from training.segmentation import Segmentation
+from training.typical import SegmentJourneys, typical_journeys
 
 if TYPE_CHECKING:
     from training.plan import TrainPlan
+
+OUTSIDE = GROUPS.index(OUTSIDER)
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,15 @@ class Portrait:
         What is odd about those who belong to no segment.
     calibration
         Whether strength means what it says; None of a handful.
+    journeys
+        Segment id to its typical users and what comes after what.
     """
 
     rule: CoverageRule
     groups: Mapping[int, GroupCounts]
     outsiders: Outsiders
     calibration: Calibration | None
+    journeys: Mapping[int, SegmentJourneys]
 
     def for_model(self) -> dict[str, Any]:
         """What the model keeps: the rule that scoring needs, and the reliability of strength."""
@@ -62,6 +68,7 @@ class Portrait:
             "segments": {str(number): one.to_json() for number, one in self.groups.items()},
             "outsiders": self.outsiders.to_json(),
             "calibration": None if reliable is None else reliable.to_json(),
+            "journeys": {str(number): one.to_json() for number, one in self.journeys.items()},
         }
 
 
@@ -87,15 +94,14 @@ def portray(plan: "TrainPlan", segmentation: Segmentation, embeddings: np.ndarra
     )
     groups = rule.groups(assignment)
     habits = user_habits(plan.store, plan.users, until=plan.as_of + 1)
+    space = segmentation.choice.projection(embeddings)
     reliable = calibrate(
-        assignment.strength,
-        assignment.segment_id,
-        segmentation.choice.projection(embeddings),
-        halves=segmentation.choice.halves,
+        assignment.strength, assignment.segment_id, space, halves=segmentation.choice.halves
     )
     return Portrait(
         rule,
         count_groups(groups, assignment.segment_id),
-        describe_outsiders(habits, groups == GROUPS.index(OUTSIDER)),
+        describe_outsiders(habits, groups == OUTSIDE),
         reliable,
+        typical_journeys(plan, assignment.segment_id, space, typical=groups != OUTSIDE),
     )

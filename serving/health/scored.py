@@ -122,6 +122,20 @@ class Scored:
             segments.append(placed["segment_id"].to_numpy().astype(np.int32))
         return np.concatenate(vectors), np.concatenate(segments)
 
+    def assignments(self) -> pl.DataFrame:
+        """Everybody with a segment: ``user_id``, ``segment_id`` and ``strength``."""
+        rows = pl.scan_parquet(self._files(ASSIGNMENTS), glob=False)
+        known = rows.filter(pl.col("segment_id").is_not_null())
+        return known.select("user_id", "segment_id", "strength").collect(engine="streaming")
+
+    def vectors_of(self, ids: pl.Series) -> pl.DataFrame:
+        """Embeddings of some users, read shard by shard: ``user_id`` and ``embedding``."""
+        found = []
+        for path in self._files(EMBEDDINGS):
+            table = pl.read_parquet(path, columns=["user_id", "embedding"], glob=False)
+            found.append(table.filter(pl.col("user_id").is_in(ids.implode())))
+        return pl.concat(found)
+
     def _shards(self) -> Iterator[tuple[Path, Path]]:
         """Both files of each shard."""
         yield from zip(self._files(EMBEDDINGS), self._files(ASSIGNMENTS), strict=True)
