@@ -1,7 +1,7 @@
 """What is told of the users of a fit beside their segments: who belongs how firmly."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,9 +95,7 @@ def portray(plan: "TrainPlan", segmentation: Segmentation, embeddings: np.ndarra
     groups = rule.groups(assignment)
     habits = user_habits(plan.store, plan.users, until=plan.as_of + 1)
     space = segmentation.choice.projection(embeddings)
-    reliable = calibrate(
-        assignment.strength, assignment.segment_id, space, halves=segmentation.choice.halves
-    )
+    reliable = _reliability(plan, segmentation, space)
     return Portrait(
         rule,
         count_groups(groups, assignment.segment_id),
@@ -105,3 +103,22 @@ def portray(plan: "TrainPlan", segmentation: Segmentation, embeddings: np.ndarra
         reliable,
         typical_journeys(plan, assignment.segment_id, space, typical=groups != OUTSIDE),
     )
+
+
+def _reliability(
+    plan: "TrainPlan", segmentation: Segmentation, space: np.ndarray
+) -> Calibration | None:
+    """How reliable strength is; a refit has the measure from where its segments were made afresh.
+
+    The halves of a refit are anchored, so that hardly anybody leaves a segment.
+    """
+    start, assignment = plan.request.start, segmentation.assignment
+    if start is None:
+        return calibrate(
+            assignment.strength, assignment.segment_id, space, halves=segmentation.choice.halves
+        )
+    told = start.model.training.get("calibration")
+    if told is None:
+        return None
+    found = Calibration.from_json(told)
+    return replace(found, measured_for=found.measured_for or start.label)

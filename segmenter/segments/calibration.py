@@ -42,19 +42,24 @@ class Calibration:
     error
         Mean distance of strength and kept share over users, in [0, 1]; 0 is best.
     n_refits
-        Refits that it was measured on.
+        Halves of the users that it was measured on.
+    measured_for
+        The earlier model that a refit has it from; empty where it was measured for this one.
     """
 
     bins: tuple[Bin, ...]
     error: float
     n_refits: int
+    measured_for: str = ""
 
     @property
     def text(self) -> str:
         """The measure in a sentence."""
+        whose = f" (measured for {self.measured_for})" if self.measured_for else ""
         return (
-            f"strength is off by {self.error:.3f} on average from the share that keeps its "
-            f"segment when segments are made from half of the users ({self.n_refits} halves)"
+            f"Strength is off by {self.error:.3f} on average from the share that keeps its "
+            f"segment when segments are made afresh from {self.n_refits} halves of the "
+            f"users{whose}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +70,7 @@ class Calibration:
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
         bins = tuple(Bin(**item) for item in plain["bins"])
-        return cls(bins, plain["error"], plain["n_refits"])
+        return cls(bins, plain["error"], plain["n_refits"], plain["measured_for"])
 
 
 def calibrate(

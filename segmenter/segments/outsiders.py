@@ -97,7 +97,7 @@ class Outsiders:
     @property
     def text(self) -> str:
         """How many, and how many of them have something odd to be seen."""
-        told = f"{self.n_users:,} outsiders ({self.share:.1%} of the users)"
+        told = f"{self.n_users:,} users ({self.share:.1%}) belong to no segment"
         if not self.oddities:
             return f"{told}; no habit sets them apart from the others"
         return f"{told}; {self.explained:.0%} of them have an odd habit"

@@ -47,7 +47,7 @@ def test_the_reliability_of_strength_is_kept_with_the_model(trained: TrainedJob)
     assert sum(bin_.n_users for bin_ in found.bins) == data.n_users
     assert 0 <= found.error <= 1
     lines = data.summary_lines()
-    for beginning in ("Groups: core", "Outsiders: ", "Strength: strength is off by"):
+    for beginning in ("Groups: core", "Outsiders: ", "Strength is off by"):
         assert any(line.startswith(beginning) for line in lines)
 
 

@@ -1,10 +1,10 @@
 """A card per segment: how well it holds, its rule, sensitive topics, and its journeys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from segmenter.segments.journeys import Transition
+from segmenter.segments.journeys import Step, Transition
 from segmenter.segments.segment import Flag, Segment
 from training.report.data import ReportData
 from training.report.segment_views import SegmentView, segment_views
@@ -101,9 +101,14 @@ def _card(view: SegmentView, portrait: Mapping[str, Any]) -> CardView:
         flags=segment.flags,
         transitions=tuple(_transition(one) for one in found.transitions),
         journeys=tuple(
-            tuple(spoken(step.text) for step in journey.steps) for journey in found.exemplars
+            tuple(_calm(step).text for step in journey.steps) for journey in found.exemplars
         ),
     )
+
+
+def _calm(step: Step) -> Step:
+    """The day with its values as a person would write them."""
+    return replace(step, things=tuple((spoken(label), n) for label, n in step.things))
 
 
 def _groups(users: Mapping[str, int]) -> tuple[tuple[str, str], ...]:

@@ -171,7 +171,7 @@ class ReportData:
             lines += [f"Outsiders: {text}" for text in texts]
         reliable = self.portrait["calibration"]
         if reliable is not None:
-            lines.append(f"Strength: {Calibration.from_json(reliable).text}")
+            lines.append(Calibration.from_json(reliable).text)
         return lines
 
     def summary_lines(self) -> list[str]:
