@@ -1,5 +1,6 @@
 """``segmenter drift``: whether what was scored today is still what was scored then."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,8 @@ def drift(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         float, typer.Option("--max-distance", help="Of embeddings, in spreads of the crowd.")
     ] = 0.5,
     max_age_days: Annotated[
-        float | None, typer.Option("--max-age-days", help="Of the model; left out, not judged.")
+        float | None,
+        typer.Option("--max-age-days", help="Of model and data; else not judged."),
     ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
@@ -57,7 +59,8 @@ def drift(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     terminal = Terminal(as_json=as_json)
     limits = Limits(min_kept, max_size_change, max_psi, max_distance, max_age_days)
     stores = None if store is None else (old_store or store, store)
-    found = compare(old, new, stores=stores, limits=limits, seed=seed)
+    now = time.time_ns() // 1000
+    found = compare(old, new, stores=stores, limits=limits, now=now, seed=seed)
     for line in views.opening_lines(found):
         terminal.say(line)
     terminal.say(views.segments_table(found))

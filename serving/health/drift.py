@@ -1,7 +1,7 @@
 """Two scored populations compared: segments, inputs and embeddings, and what is out of bounds."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Health:
         None where they cannot be compared.
     notes
         What a reader should know.
+    now
+        When it was compared, microseconds.
     reasons
         Limits that were passed; empty when all is well.
     """
@@ -67,14 +69,18 @@ class Health:
     inputs: tuple[InputDrift, ...]
     embeddings: EmbeddingDrift | None
     notes: tuple[str, ...]
+    now: int
     reasons: tuple[Reason, ...] = ()
 
     @property
     def ages(self) -> dict[str, float | None]:
-        """Days from the model's and from the older data to the newer data."""
-        model = self.new.model_as_of
-        days = None if model is None else (self.new.as_of - model) / DAY_US
-        return {"model_days": days, "between_days": (self.new.as_of - self.old.as_of) / DAY_US}
+        """Days from the model's data, and from the older scores, to the newer ones; and since."""
+        model, as_of = self.new.model_as_of, self.new.as_of
+        return {
+            "model_days": None if model is None else (as_of - model) / DAY_US,
+            "between_days": (as_of - self.old.as_of) / DAY_US,
+            "data_days": (self.now - as_of) / DAY_US,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Plain form for scripts."""
@@ -107,6 +113,7 @@ def compare(
     *,
     stores: tuple[Path, Path] | None,
     limits: Limits,
+    now: int,
     seed: int,
 ) -> Health:
     """Compare two folders of scores.
@@ -119,6 +126,8 @@ def compare(
         Event stores of the old and of the new scores, for the drift of inputs; None leaves it out.
     limits
         What is still in bounds.
+    now
+        The present, microseconds: tells how old the newer data are.
     seed
         Of samples and relabellings.
 
@@ -137,8 +146,8 @@ def compare(
         inputs = input_drifts(*both, seed=seed)
     embeddings, why = _embeddings(*sides, seed=seed)
     notes = (*_model_notes(*sides), *why)
-    found = Health(*sides, measure_movement(*sides), inputs, embeddings, notes)
-    return Health(**{**vars(found), "reasons": tuple(_reasons(found, limits))})
+    found = Health(*sides, measure_movement(*sides), inputs, embeddings, notes, now)
+    return replace(found, reasons=tuple(_reasons(found, limits)))
 
 
 def _embeddings(
@@ -196,7 +205,8 @@ def _reasons(found: Health, limits: Limits) -> Iterator[Reason]:
                 yield from limits.drift(
                     f"segment {inside.segment}", inside.drift.distance.value, inside.p
                 )
-    yield from limits.age(found.ages["model_days"])
+    for what in ("model", "data"):
+        yield from limits.age(what, found.ages[f"{what}_days"])
 
 
 def _side(one: Scored, n_users: int) -> dict[str, Any]:

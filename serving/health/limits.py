@@ -20,7 +20,8 @@ class Reason:
     Attributes
     ----------
     check
-        Which: ``kept_share``, ``segment_size``, ``input``, ``embedding`` or ``model_age``.
+        Which: ``kept_share``, ``segment_size``, ``input``, ``embedding``, ``model_age`` or
+        ``data_age``.
     of
         What it is about: a segment, a field, or ``everybody``.
     value, limit
@@ -51,7 +52,8 @@ class Limits:
     max_distance
         Greatest distance of centroids, in spreads of the crowd, of everybody or of a segment.
     max_age_days
-        Greatest age of the model at the newer time; None is not judged.
+        Greatest age of the model's data at the newer time, and of the newer scores today; None is
+        not judged.
 
     Raises
     ------
@@ -108,8 +110,8 @@ class Limits:
             )
             yield Reason("embedding", of, distance, self.max_distance, text)
 
-    def age(self, days: float | None) -> Iterator[Reason]:
-        """Whether the model is young enough."""
+    def age(self, what: str, days: float | None) -> Iterator[Reason]:
+        """Whether the model, or the data, is young enough."""
         if self.max_age_days is not None and days is not None and days > self.max_age_days:
-            text = f"the model is {days:.0f} days old, more than {self.max_age_days:g}"
-            yield Reason("model_age", "model", days, self.max_age_days, text)
+            text = f"the {what} is {days:.0f} days old, more than {self.max_age_days:g}"
+            yield Reason(f"{what}_age", what, days, self.max_age_days, text)

@@ -24,7 +24,8 @@ def opening_lines(found: Health) -> Iterator[Text]:
         yield Text(f"{word}  {n_users:,} users as of {iso(one.as_of)}, by {one.model}")
     model = ages["model_days"]
     told = "" if model is None else f"; the model learned until {model:.0f} days before the new"
-    yield Text(f"{ages['between_days']:.0f} days lie between them{told}")
+    old = f"; the new is {ages['data_days']:,.0f} days old"
+    yield Text(f"{ages['between_days']:.0f} days lie between them{told}{old}")
     yield Text(
         f"{movement.kept_share:.1%} of the {movement.n_both:,} users of both keep their segment"
     )

@@ -1,5 +1,6 @@
 """``segmenter drift``: what a script gets, and when a check fails."""
 
+import datetime as dt
 import json
 
 import numpy as np
@@ -11,6 +12,11 @@ from tests.serving.health.folders import write_folder
 from tests.serving.test_cli import segmenter
 
 N_USERS = 400
+AS_OF_DAYS = dt.datetime(2026, 2, 1, tzinfo=dt.UTC).timestamp() / 86_400
+
+
+def now_days():
+    return dt.datetime.now(dt.UTC).timestamp() / 86_400
 
 
 def users(first=0):
@@ -37,7 +43,9 @@ def test_two_draws_of_one_population_are_within_bounds(old, tmp_path) -> None:
     assert done.exit_code == 0, done.output
     assert (result["passed"], result["reasons"]) == (True, [])
     assert (result["users_of_both"], result["kept_share"]) == (N_USERS - 40, 1.0)
-    assert result["age"] == {"model_days": 32.0, "between_days": 31.0}
+    ages = result["age"]
+    assert (ages["model_days"], ages["between_days"]) == (32.0, 31.0)
+    assert ages["data_days"] == pytest.approx(now_days() - AS_OF_DAYS, abs=0.01)
     assert result["embeddings"]["distance_p"] > 0.01
     assert {row["kind"] for row in result["flow"]} == {"kept", "added", "dropped"}
     assert all(segment["drift"]["n_group"] >= 20 for segment in result["segments"])
@@ -69,10 +77,10 @@ def test_a_person_reads_every_segment_and_the_store_tells_of_inputs(old, world) 
 
 
 def test_an_old_model_is_told_when_asked() -> None:
-    (reason,) = Limits(max_age_days=10.0).age(11.0)
+    (reason,) = Limits(max_age_days=10.0).age("model", 11.0)
     assert (reason.check, reason.value) == ("model_age", 11.0)
-    assert not list(Limits(max_age_days=10.0).age(9.0))
-    assert not list(Limits().age(1e6))
+    assert not list(Limits(max_age_days=10.0).age("data", 9.0))
+    assert not list(Limits().age("data", 1e6))
 
 
 def test_what_cannot_be_compared_is_refused(old, tmp_path) -> None:
