@@ -1,7 +1,7 @@
 """The command line root: joins the sub-commands of the training and the serving room.
 
-Exit codes: 0 when everything promised exists, 1 for a deliberate error, 2 for wrong usage, 130
-when interrupted.
+Exit codes: 0 when everything promised exists, 1 for a deliberate error, 2 for wrong usage, 3 when
+a check passed one of its limits (`drift`), 130 when interrupted.
 """
 
 import json

@@ -6,6 +6,7 @@ import polars as pl
 from segmenter.audience_model import AudienceModel
 from segmenter.level_columns import LEVEL_COLUMNS, level_columns
 from segmenter.segments.assignment import NO_SEGMENT
+from segmenter.segments.coverage import GROUPS
 
 ASSIGNMENT_COLUMNS = {
     "user_id": pl.String(),
@@ -13,6 +14,7 @@ ASSIGNMENT_COLUMNS = {
     "segment_name": pl.String(),
     "strength": pl.Float32(),
     "second_segment_id": pl.Int32(),
+    "coverage": pl.String(),
     **{name: pl.Int32() if name.endswith("_id") else pl.String() for name in LEVEL_COLUMNS},
 }
 
@@ -38,7 +40,9 @@ def assignment_table(
     polars.DataFrame
         n rows with `ASSIGNMENT_COLUMNS`; strength in [0, 1], higher is surer; everything but the
         user id is null where a user is not active, the second segment where there is none, and
-        the levels of a model that has none.
+        the levels of a model that has none. Coverage is one of
+        `segmenter.segments.coverage.GROUPS`; null by a model of earlier versions, which does not
+        tell.
     """
     everybody = pl.DataFrame({"row": np.arange(len(user_ids)), "user_id": user_ids})
     found = pl.DataFrame(schema={"row": pl.Int64(), **ASSIGNMENT_COLUMNS}).drop("user_id")
@@ -52,6 +56,8 @@ def _found(model: AudienceModel, embeddings: np.ndarray) -> pl.DataFrame:
     """Segments of users who have one, by name."""
     assigned = model.assign(embeddings)
     names = {segment.id: segment.name for segment in model.segments}
+    rule = model.coverage
+    groups = None if rule is None else pl.Series(GROUPS).gather(rule.groups(assigned))
     table = pl.DataFrame(
         {
             "segment_id": assigned.segment_id,
@@ -64,4 +70,5 @@ def _found(model: AudienceModel, embeddings: np.ndarray) -> pl.DataFrame:
     return table.with_columns(
         pl.when(second != NO_SEGMENT).then(second),
         segment_name=first.replace_strict(names, return_dtype=pl.String),
+        coverage=pl.lit(None) if groups is None else groups,
     )

@@ -21,6 +21,7 @@ from segmenter.errors import BundleError
 from segmenter.events.batches import EventBatch, SequenceReader, batch_from_lists
 from segmenter.golden import GoldenVectors
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
+from segmenter.segments.coverage import CoverageRule
 from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.lineage import NO_LINEAGE, Lineage
 from segmenter.segments.projection import Projection
@@ -90,6 +91,12 @@ class AudienceModel:
     def trained_as_of(self) -> int:
         """Time of the newest event that the model was fitted on, in microseconds."""
         return int(self.training["as_of_us"])
+
+    @property
+    def coverage(self) -> CoverageRule | None:
+        """What tells core, voted, second choice and outsider apart; None of earlier versions."""
+        told = self.training.get("coverage")
+        return None if told is None else CoverageRule.from_json(told)
 
     def with_lineage(self) -> "AudienceModel":
         """The same model; where its segments have no history, one that begins with this fit."""

@@ -213,6 +213,7 @@ def signature(model: AudienceModel) -> Any:  # noqa: ANN401 - mlflow.models.Mode
         column(kinds.string, "segment_name", required=False),
         column(kinds.float, "strength", required=False),
         column(kinds.integer, "second_segment_id", required=False),
+        column(kinds.string, "coverage", required=False),
         column(kinds.integer, "macro_id", required=False),
         column(kinds.string, "macro_name", required=False),
         column(kinds.integer, "micro_id", required=False),

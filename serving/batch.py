@@ -7,7 +7,8 @@ scored already.
 """
 
 import datetime as dt
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from segmenter.events.store import USERS, EventStore
 from segmenter.files import atomic_file, digest_of_file, digest_of_json
 from segmenter.level_columns import LEVEL_COLUMNS
 from segmenter.registry import ResolvedModel
+from segmenter.segments.coverage import GROUPS
 from segmenter.segments.hierarchy import LEVELS, MACRO, MICRO, SEGMENT
 from segmenter.segments.segment import Segment
 from segmenter.terminal import ProgressCallback
@@ -51,6 +53,8 @@ class SegmentCount:
         Where it does; empty otherwise.
     parent
         What holds it one level above, by id; None where nothing does.
+    coverage
+        Users in each of `segmenter.segments.coverage.GROUPS`; empty by a model that does not tell.
     """
 
     id: int
@@ -61,6 +65,7 @@ class SegmentCount:
     sensitive: bool = False
     sensitive_evidence: str = ""
     parent: int | None = None
+    coverage: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,9 +139,10 @@ def score(
     """Embed and assign every user of a store.
 
     Writes ``assignments/part-*.parquet`` (user_id, segment_id, segment_name, strength in [0, 1],
-    second_segment_id, as_of, model_version, and macro_id, macro_name, micro_id, micro_name, which
-    are null where the model has no levels), ``embeddings/part-*.parquet`` (user_id, embedding)
-    and, last, ``manifest.json`` with counts and digests: without it the output is not complete.
+    second_segment_id, coverage, as_of, model_version, and macro_id, macro_name, micro_id,
+    micro_name, which are null where the model has no levels), ``embeddings/part-*.parquet``
+    (user_id, embedding) and, last, ``manifest.json`` with counts and digests: without it the
+    output is not complete.
 
     Parameters
     ----------
@@ -193,7 +199,8 @@ def score(
         loaded = AudienceModel.load(model.folder)
         job = _Job(opened, loaded, model.label, moment, folder, progress)
         records, n_reused = _finish_shards(job, shard_users)
-        manifest = inputs | _totals(loaded, records)
+        manifest = inputs | {"model_as_of": iso(loaded.trained_as_of)}
+        manifest |= _totals(loaded, records)
         folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": _now()})
         return _report(out, manifest, n_reused=n_reused)
 
@@ -245,6 +252,7 @@ def _write_shard(job: _Job, number: int, users: np.ndarray) -> ShardRecord:
         digests=digests,
         segments=_counts(assigned, "segment_id"),
         levels={level: _counts(assigned, f"{level}_id") for level in (MACRO, MICRO)},
+        coverage=_coverage(assigned),
     )
 
 
@@ -256,6 +264,15 @@ def _counts(assigned: pl.DataFrame, column: str) -> dict[str, tuple[int, float]]
         .agg(pl.len(), pl.col("strength").cast(pl.Float64).sum())
     )
     return {str(id_): (n, round(total, 6)) for id_, n, total in counts.sort(column).rows()}
+
+
+def _coverage(assigned: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Segment id, as text, to its users in each group; empty where no group is told."""
+    told = assigned.drop_nulls("coverage").group_by("segment_id", "coverage").len()
+    found: dict[str, dict[str, int]] = {}
+    for id_, group, n_users in told.sort("segment_id", "coverage").rows():
+        found.setdefault(str(id_), dict.fromkeys(GROUPS, 0))[group] = n_users
+    return found
 
 
 def _save(table: pl.DataFrame, path: Path) -> str:
@@ -290,6 +307,8 @@ def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:
             )
             for item in described
         ]
+        if level == SEGMENT:
+            counted = [replace(one, coverage=_covered(records, one.id)) for one in counted]
         counted.sort(key=lambda segment: (-segment.n_users, segment.id))
         levels[level] = [asdict(one) for one in counted]
     return {
@@ -299,6 +318,14 @@ def _totals(model: AudienceModel, records: list[ShardRecord]) -> dict[str, Any]:
         "levels": levels,
         "shards": [asdict(record) for record in records],
     }
+
+
+def _covered(records: list[ShardRecord], segment_id: int) -> dict[str, int]:
+    """Users of a segment in each group of coverage."""
+    groups = Counter[str]()
+    for record in records:
+        groups.update(record.coverage.get(str(segment_id), {}))
+    return dict(groups)
 
 
 def _count(

@@ -10,9 +10,11 @@ from rich.text import Text
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
 from serving import online_commands, space_commands
+from serving.compare.command import compare
 from serving.exports import ledger_commands
 from serving.exports.command import export
 from serving.exports.size_command import size
+from serving.health.command import drift
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +29,8 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export)
     app.command("size")(size)
     ledger_commands.register(app)
+    app.command("drift")(drift)
+    app.command("compare")(compare)
     online_commands.register(app)
 
 
@@ -103,6 +107,8 @@ def next_commands(report: "ScoreReport", model: str | None, mlruns: Path) -> tup
 
 def show(report: "ScoreReport", terminal: Terminal) -> None:
     """Print the counts per segment and what was written."""
+    from segmenter.segments.coverage import GROUPS  # noqa: PLC0415 - --help must not wait for it
+
     terminal.say(_table(report))
     if report.n_reused:
         terminal.say(
@@ -115,6 +121,10 @@ def show(report: "ScoreReport", terminal: Terminal) -> None:
             f"{report.n_without_events:,} of them have no event until then: "
             "listed without a segment and without an embedding"
         )
+    groups = {name: sum(one.coverage.get(name, 0) for one in report.segments) for name in GROUPS}
+    if any(groups.values()):
+        told = ", ".join(f"{name} {users:,}" for name, users in groups.items())
+        terminal.say(Text(f"Coverage: {told}"))
     for what in ("assignments", "embeddings", "manifest.json"):
         line = f"{what.split('.')[0].capitalize():<11}  {report.out / what}"
         terminal.people.print(line, markup=False, soft_wrap=True)  # a path can be copied

@@ -40,6 +40,8 @@ class ShardRecord:
         Segment id, as text, to [users, sum of strengths].
     levels
         Macro and micro, each by id in the same form; empty of a model without levels.
+    coverage
+        Segment id, as text, to its users in each group of coverage; empty where none is told.
     """
 
     number: int
@@ -48,6 +50,7 @@ class ShardRecord:
     digests: dict[str, str]
     segments: dict[str, tuple[int, float]]
     levels: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
+    coverage: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class ShardFolder:

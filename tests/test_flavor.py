@@ -18,7 +18,7 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import resolve
 from tests.models import World, frame_of, lists_of
 
-OUTPUTS = ["user_id", "segment_id", "segment_name", "strength", "second_segment_id"]
+OUTPUTS = ["user_id", "segment_id", "segment_name", "strength", "second_segment_id", "coverage"]
 OUTPUTS += ["macro_id", "macro_name", "micro_id", "micro_name"]
 
 

@@ -32,6 +32,7 @@ LOWEST = {
     "max_segments": 1,
     "taste_weight": 0,
     "taste_components": 0,
+    "outsider_share": 0,
     "max_items": 1,
     "max_categories": 1,
     "max_types": 1,
@@ -93,6 +94,8 @@ class TrainConfig:
         slice, and the profile where users are few.
     taste_components
         Principal components of the taste part that take part.
+    outsider_share
+        Target for the share of users who belong to no segment: those farthest out.
     max_items, max_categories, max_types, max_extras
         Known values per field.
     model
@@ -125,6 +128,7 @@ class TrainConfig:
     taste_weight: float | None = None
     encoder: str | None = None
     taste_components: int = 8
+    outsider_share: float = 0.01
     max_items: int = 1500
     max_categories: int = 500
     max_types: int = 64
@@ -149,9 +153,8 @@ class TrainConfig:
         if self.encoder not in (None, *ENCODERS):
             message = f"encoder must be one of {', '.join(ENCODERS)}; found {self.encoder}"
             raise ConfigError(message)
-        if self.validation_share >= 1:
-            message = f"validation_share must be below 1; found {self.validation_share}"
-            raise ConfigError(message)
+        for name in ("validation_share", "outsider_share"):
+            _check_below_one(name, getattr(self, name))
         check_model_sizes(self.model)
         all_topics(self.sensitive)
 
@@ -208,6 +211,13 @@ def _check_type(name: str, value: object, accepted: tuple[type, ...]) -> None:
     """Refuse a value of another type, before hours are spent on it."""
     if isinstance(value, bool) or not isinstance(value, accepted):
         message = f"{name} must be of type {accepted[0].__name__}; found {value!r}"
+        raise ConfigError(message)
+
+
+def _check_below_one(name: str, share: float) -> None:
+    """Refuse a share that leaves nobody."""
+    if share >= 1:
+        message = f"{name} must be below 1; found {share}"
         raise ConfigError(message)
 
 

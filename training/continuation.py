@@ -21,7 +21,11 @@ from segmenter.segments.density import DensitySettings, find_leaves
 from segmenter.segments.distances import nearest
 from segmenter.segments.lineage import carry_names
 from segmenter.segments.matching import (
+    APPEARED,
+    KEPT,
+    MOVED as MOVED_KIND,
     UNKNOWN,
+    Flow,
     Users,
     kept_share,
     match_ids,
@@ -177,6 +181,21 @@ def segment_flow(
         behavior_share=float(behavior),
         flow=trace_flow(sizes, segment_id, users=users, split_from=found.split_from),
         departures=found.anchored.departures,
+        behavior=behavior_flow(users),
+    )
+
+
+def behavior_flow(users: Users) -> tuple[Flow, ...]:
+    """Where users went by what they did, all by the parent: at its time, and on today's events."""
+    pairs, counts = np.unique(np.stack([users.then, users.today]), axis=1, return_counts=True)
+    return tuple(
+        Flow(
+            old_id=None if then == UNKNOWN else then,
+            new_id=today,
+            kind=APPEARED if then == UNKNOWN else KEPT if then == today else MOVED_KIND,
+            users=n_users,
+        )
+        for (then, today), n_users in zip(pairs.T.tolist(), counts.tolist(), strict=True)
     )
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from segmenter.command_options import MLRUNS, AsJson, Mlruns, home_option
 from segmenter.terminal import Terminal
 from training import regroup_command
+from training.train_command import portrait_json
 
 if TYPE_CHECKING:
     from segmenter.registry import ResolvedModel
@@ -69,10 +70,13 @@ def segments(  # noqa: PLR0917 - a command's options are its parameters
             "model": resolved.label,
             "as_of": data.as_of,
             "level": level,
-            "segments": rows,
+            "segments": [
+                dict(row) | (held_json(data, row) if level == SEGMENT else {}) for row in rows
+            ],
             "reason": (levels or {}).get("reason"),
             "retired": [retired_json(history) for history in retired],
             "coverage": asdict(data.coverage),
+            **portrait_json(data),
             "lineage": lineage,
         }
     )
@@ -82,6 +86,15 @@ def retired_json(history: "dict[str, Any]") -> "dict[str, Any]":
     """A segment that nobody goes on from, for scripts."""
     last = history["steps"][-1]
     return {"id": history["id"], "name": last["name"], "status": "retired", "since": last["at"]}
+
+
+def held_json(data: "ReportData", segment: dict[str, Any]) -> dict[str, int]:
+    """How many members a segment holds how firmly: ``core``, ``voted``, ``second``, ``outsiders``.
+
+    Nothing of a model of earlier versions.
+    """
+    told = {} if data.portrait is None else data.portrait["segments"].get(str(segment["id"]), {})
+    return {"outsiders" if name == "outsider" else name: n for name, n in told.items()}
 
 
 def rename(  # noqa: PLR0917 - a command's options are its parameters

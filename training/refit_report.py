@@ -76,6 +76,9 @@ class SegmentFlow:
         A row per pair of segments.
     departures
         Why the refit left the parent's segments where it did.
+    behavior
+        Before the flow: users by the parent's segment at its own time (None of newer users) and
+        the parent's segment of today's events. Empty of refits by earlier versions.
     """
 
     n_known: int
@@ -85,6 +88,7 @@ class SegmentFlow:
     behavior_share: float
     flow: tuple[Flow, ...]
     departures: tuple[Departure, ...]
+    behavior: tuple[Flow, ...] = ()
 
     def summary_lines(self) -> list[str]:
         """For the terminal, a line each."""
@@ -106,7 +110,9 @@ class SegmentFlow:
             Departure(item["kind"], tuple(item["ids"]), item["reason"])
             for item in plain["departures"]
         )
-        return cls(**{**plain, "flow": flow, "departures": departures})
+        behavior = tuple(Flow(**row) for row in plain.get("behavior", ()))
+        parts = {"flow": flow, "departures": departures, "behavior": behavior}
+        return cls(**{**plain, **parts})
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from segmenter.events.batches import SequenceReader
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel
 from segmenter.segments.anchored import HOLD, settle_anchored
-from segmenter.segments.calibration import measure_reliability
 from segmenter.segments.density import BETWEEN, DensitySettings, find_leaves
 from segmenter.segments.matching import MERGED, SPLIT as PARTED
 from segmenter.segments.profiles import describe_segments
@@ -30,10 +29,12 @@ from segmenter.segments.segment import Segment
 from segmenter.segments.sensitive import all_topics, with_flags
 from segmenter.segments.stability import with_stability
 from segmenter.validity.validity_report import ValidityReport
+from training.config import TrainConfig
 from training.judging import Placement, judge
 from training.naming import now, register_successor
 from training.nesting import kept_words, regroup_levels
 from training.plan import BUNDLE
+from training.portrait import Portrait, Sitters, inherited_calibration, portray_users
 from training.registration import RegisteredVersion
 from training.regroup_effect import Crowd
 from training.report.data import ReportData
@@ -136,15 +137,17 @@ def regroup(
         levels = levels.with_descriptions(
             with_flags(levels.macros, topics), with_flags(levels.micros, topics)
         )
+    portrait = _portrait(model, before.label, crowd, found=found)
     changed = replace(
         model,
+        training=model.training | portrait.for_model(),
         assigner=found.assigner,
         segments=with_flags(found.segments, topics),
         lineage=lineage,
         hierarchy=levels,
     )
     validity = _validity(changed, found, crowd, tables=tables)
-    report = _report(documents["report"], changed, found, validity=validity)
+    report = _report(documents["report"], changed, found, validity=validity, portrait=portrait)
     said = _said(planned, new, author)
     with tempfile.TemporaryDirectory(prefix="segmenter-") as scratch:
         folder = Path(scratch)
@@ -187,13 +190,6 @@ def _described(
         assignment,
         core_agreement(label, leaves),
         facts,
-        measure_reliability(
-            assignment.segment_id,
-            assignment.strength,
-            space,
-            halves=halves,
-            owners=assigner.segment_ids,
-        ),
     )
 
 
@@ -205,6 +201,17 @@ def _halves(prototypes: np.ndarray, space: np.ndarray, *, seed: int) -> list[np.
         parts = (np.sort(order[::2]), np.sort(order[1::2]))
         halves += [settle_anchored(points[half], prototypes, hold=hold) for half in parts]
     return halves
+
+
+def _portrait(model: AudienceModel, label: str, crowd: Crowd, *, found: Segmentation) -> Portrait:
+    """How the new segments hold their users."""
+    assert crowd.store is not None
+    assert crowd.users is not None
+    assert crowd.embeddings is not None
+    share = model.training.get("config", {}).get("outsider_share", TrainConfig().outsider_share)
+    sitters = Sitters(crowd.store, crowd.users, model.trained_as_of, share, _seed(model))
+    space = model.projection(crowd.embeddings)
+    return portray_users(sitters, found, space, reliable=inherited_calibration(model, label))
 
 
 def _own_names(segments: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -241,6 +248,7 @@ def _report(
     found: Segmentation,
     *,
     validity: ValidityReport | None,
+    portrait: Portrait,
 ) -> ReportData:
     """The report of the version before, with what is different now."""
     data, seed = ReportData.from_json(plain), _seed(model)
@@ -256,7 +264,7 @@ def _report(
         user_map=users,
         validity=None if validity is None else validity.to_json(),
         hierarchy=None if model.hierarchy is None else model.hierarchy.to_json(),
-        reliability=None if found.reliability is None else found.reliability.to_json(),
+        portrait=portrait.to_json(),
     )
 
 

@@ -12,7 +12,6 @@ from segmenter.autoencoder.config import DAY_US
 from segmenter.events.batches import EventBatch, SequenceReader
 from segmenter.events.vocabulary import FIRST, Vocabulary
 from segmenter.segments.assignment import Assignment, PrototypeAssigner
-from segmenter.segments.calibration import Reliability, measure_reliability
 from segmenter.segments.density import BETWEEN, DensitySettings, Leaves, find_leaves
 from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.layout import user_map
@@ -48,8 +47,6 @@ class Segmentation:
         Share of core members who are in the segment of most of their core.
     facts
         What the training users did, in plain words.
-    reliability
-        Whether strength means what it says; None of a handful of users.
     levels
         Macro and micro segments, once they were made.
     """
@@ -62,7 +59,6 @@ class Segmentation:
     assignment: Assignment
     agreement: float
     facts: PlainFacts
-    reliability: Reliability | None = None
     levels: Hierarchy | None = None
 
 
@@ -136,13 +132,6 @@ def fit_segments(
         assignment,
         core_agreement(label, leaves),
         facts,
-        measure_reliability(
-            assignment.segment_id,
-            assignment.strength,
-            space,
-            halves=choice.halves,
-            owners=owners,
-        ),
     )
 
 

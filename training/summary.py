@@ -53,12 +53,11 @@ def build_report(
     refit: Refit | None,
 ) -> ReportData:
     """Collect what the report shows of a model that is not registered yet."""
-    config, reliability = plan.request.config, segmentation.reliability
+    config = plan.request.config
     spent = read_time(plan.folder / FIT_TIME)
     figures = fit_figures(network, segmentation)
     figures |= {"fit seconds": spent["wall_s"], "fit CPU seconds": spent["cpu_s"]}
     figures |= {} if refit is None else refit.figures()
-    figures |= {} if reliability is None else {"strength calibration error": reliability.error}
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return ReportData(
         model=config.name,
@@ -84,7 +83,6 @@ def build_report(
         },
         refit=None if refit is None else refit.to_json(),
         hierarchy=None if segmentation.levels is None else segmentation.levels.to_json(),
-        reliability=None if reliability is None else reliability.to_json(),
     )
 
 

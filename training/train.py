@@ -40,6 +40,7 @@ from training.inner_slice import InnerSlice, inner_slice, sampled_rows
 from training.judging import Placement, judge
 from training.nesting import Inherited, fit_levels
 from training.plan import BUNDLE, FINISHED, REPORT, TrainPlan
+from training.portrait import Portrait, portray
 from training.refit import FIT_TIME, compare_with_parent, counted_time
 from training.refit_report import Refit
 from training.registration import VALIDITY_TAG, RegisteredVersion, register
@@ -139,7 +140,8 @@ def _fit(plan: TrainPlan, tracker: Tracker, bar: Bar) -> None:
         compiling.wait()
     segmentation, continued = _segment(plan, network, embeddings, bar=bar)
     validity = _validate(plan, network, segmentation, embeddings=embeddings, bar=bar)
-    _keep(plan, network, segmentation, continued=continued, validity=validity)
+    portrait = portray(plan, segmentation, embeddings)
+    _keep(plan, network, segmentation, continued=continued, validity=validity, portrait=portrait)
 
 
 def _keep(
@@ -149,6 +151,7 @@ def _keep(
     *,
     continued: Continuation | None,
     validity: ValidityReport | None,
+    portrait: Portrait,
 ) -> None:
     """Write the bundle with its report and, of a refit, with what became of the parent."""
     config, start = plan.request.config, plan.request.start
@@ -174,6 +177,7 @@ def _keep(
             "n_events": plan.n_events,
             "taste_weight": segmentation.choice.level.taste_weight,
             "metric": segmentation.choice.level.metric,
+            **portrait.for_model(),
             **({} if start is None else {"parent": start.to_json()}),
         },
         hierarchy=segmentation.levels,
@@ -189,7 +193,9 @@ def _keep(
     )
     agreement.check()
     report = build_report(plan, segmentation, network=network, validity=validity, refit=refit)
-    report = replace(report, figures=report.figures | agreement.figures())
+    report = replace(
+        report, figures=report.figures | agreement.figures(), portrait=portrait.to_json()
+    )
     model.save(plan.folder / BUNDLE, documents={"report": report.to_json()})
 
 

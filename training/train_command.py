@@ -146,6 +146,12 @@ def show_outcome(outcome: "TrainOutcome", terminal: Terminal) -> None:
         terminal.say(Text(f"Not in MLflow: {failure}", style="yellow"))
 
 
+def portrait_json(data: "ReportData") -> dict[str, Any]:
+    """The groups of everybody, the outsiders and the reliability of strength, if they are told."""
+    told = data.portrait or {}
+    return {name: told[name] for name in ("groups", "outsiders", "calibration") if name in told}
+
+
 def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
     """The outcome for scripts."""
     data = outcome.data
@@ -160,6 +166,7 @@ def outcome_json(outcome: "TrainOutcome") -> dict[str, Any]:
         "segments": [dict(segment) for segment in data.segments],
         "validity": data.validity,
         "coverage": asdict(data.coverage),
+        **portrait_json(data),
         "refit": data.refit,
         **flow_json(data),
         "reused": outcome.reused,

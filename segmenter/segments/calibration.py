@@ -1,4 +1,4 @@
-"""Whether strength means what it says: of those at .8, 80 % should keep their segment."""
+"""Whether strength means what it says: of users at .8, four in five keep their segment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,93 +13,130 @@ N_BINS = 10
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """Strength beside the share of users who keep their segment.
+class Bin:
+    """Users of about the same strength.
 
     Attributes
     ----------
-    strength, kept
-        Means of the users in each bin that has any, in [0, 1].
-    users
-        Users in it.
-    error
-        Expected calibration error: mean difference of the two over users; 0 is best.
+    strength
+        Their mean strength.
+    kept
+        Share of them, over all refits, that keeps its segment.
+    n_users
+        How many they are.
     """
 
-    strength: tuple[float, ...]
-    kept: tuple[float, ...]
-    users: tuple[int, ...]
+    strength: float
+    kept: float
+    n_users: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The reliability of strength.
+
+    Attributes
+    ----------
+    bins
+        Ascending, those that hold users.
+    error
+        Mean distance of strength and kept share over users, in [0, 1]; 0 is best.
+    n_refits
+        Halves of the users that it was measured on.
+    measured_for
+        The earlier model that a refit has it from; empty where it was measured for this one.
+    """
+
+    bins: tuple[Bin, ...]
     error: float
+    n_refits: int
+    measured_for: str = ""
+
+    @property
+    def text(self) -> str:
+        """The measure in a sentence."""
+        whose = f" (measured for {self.measured_for})" if self.measured_for else ""
+        return (
+            f"Strength is off by {self.error:.3f} on average from the share that keeps its "
+            f"segment when segments are made afresh from {self.n_refits} halves of the "
+            f"users{whose}"
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form; `from_json` gives back an equal one."""
+        """Plain form for a bundle."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        parts = {name: tuple(plain[name]) for name in ("strength", "kept", "users")}
-        return cls(**parts, error=plain["error"])
+        bins = tuple(Bin(**item) for item in plain["bins"])
+        return cls(bins, plain["error"], plain["n_refits"], plain["measured_for"])
 
 
-def measure_reliability(
-    segment_id: np.ndarray,
+def calibrate(
     strength: np.ndarray,
+    segment_id: np.ndarray,
     points: np.ndarray,
     *,
     halves: Sequence[np.ndarray],
-    owners: np.ndarray | None = None,
-) -> Reliability | None:
-    """Hold strength against segments that halves of the users give.
+) -> Calibration | None:
+    """Measure how reliable strength is.
 
     Parameters
     ----------
-    segment_id, strength
-        int32 and float32 [n], as assigned.
+    strength, segment_id
+        float and int [n], as assigned.
     points
         float [n, d], the same users in segment coordinates.
     halves
         Prototypes float64 [k, d] that were made from halves of the users.
-    owners
-        int [k], what each of these prototypes stands for; None where the segments of a half are
-        matched to the published ones so that as many users as possible stay.
 
     Returns
     -------
-    Reliability or None
+    Calibration or None
         None without halves.
 
     References
     ----------
-    Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
-    AAAI 2015: expected calibration error over ten bins of equal width.
+    Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017: expected
+    calibration error over bins of equal width.
     """
-    if not halves:
+    if not halves or not len(strength):
         return None
-    stays = [_stays(segment_id, nearest(points, half), owners) for half in halves]
-    kept = np.mean(stays, axis=0)
+    kept = kept_shares(segment_id, [nearest(points, prototypes) for prototypes in halves])
     place = np.minimum((strength * N_BINS).astype(int), N_BINS - 1)
     users = np.bincount(place, minlength=N_BINS)
-    there = users > 0
-    sums = (np.bincount(place, values, N_BINS)[there] for values in (strength, kept))
-    mean_strength, mean_kept = (total / users[there] for total in sums)
-    error = float(np.abs(mean_strength - mean_kept) @ users[there] / len(strength))
-    return Reliability(
-        tuple(mean_strength.tolist()),
-        tuple(mean_kept.tolist()),
-        tuple(users[there].tolist()),
-        error,
+    said, stayed = (np.bincount(place, values, N_BINS) for values in (strength, kept))
+    error = float(np.abs(said - stayed).sum() / len(strength))
+    bins = tuple(
+        Bin(float(said[bin_] / users[bin_]), float(stayed[bin_] / users[bin_]), int(users[bin_]))
+        for bin_ in np.flatnonzero(users)
     )
+    return Calibration(bins, error, len(halves))
 
 
-def _stays(segment_id: np.ndarray, label: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
-    """Whether each user keeps the segment, bool [n]."""
-    if owners is not None:
-        return owners[label] == segment_id
+def kept_shares(segment_id: np.ndarray, labels: Sequence[np.ndarray]) -> np.ndarray:
+    """Share of other segmentations in which each user keeps its segment, float64 [n].
+
+    Parameters
+    ----------
+    segment_id
+        int [n].
+    labels
+        Other segmentations of the same users, int [n] from 0 each. The segments of each are
+        matched so that as many users as possible keep theirs.
+
+    References
+    ----------
+    Kuhn, "The Hungarian method for the assignment problem", 1955.
+    """
     ids, code = np.unique(segment_id, return_inverse=True)
-    table = np.zeros((len(ids), int(label.max()) + 1))
-    np.add.at(table, (code, label), 1)
-    mine, theirs = linear_sum_assignment(table, maximize=True)
-    heir = np.full(len(ids), -1)
-    heir[mine] = theirs
-    return heir[code] == label
+    stays = np.zeros(len(segment_id))
+    for label in labels:
+        table = np.zeros((len(ids), label.max() + 1), dtype=np.int64)
+        np.add.at(table, (code, label), 1)
+        mine, theirs = linear_sum_assignment(table, maximize=True)
+        match = np.full(len(ids), -1)
+        match[mine] = theirs
+        stays += match[code] == label
+    return stays / len(labels)

@@ -1,43 +1,56 @@
-"""Reliability of strength: figures by hand, by an oracle, and of a strength that says nothing."""
+"""Calibration of strength: what a plain loop over users says, and zero where strength is true."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from sklearn.calibration import calibration_curve
 
-from segmenter.segments.calibration import N_BINS, Reliability, measure_reliability
+from segmenter.segments.calibration import Calibration, calibrate, kept_shares
 
 
-def crowd(seed: int, n_users: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def clouds(n_users, seed):
+    """Users between two prototypes, their segments, and prototypes of other fits."""
     generator = np.random.default_rng(seed)
     points = generator.normal(size=(n_users, 2))
-    segment = 3 + (points[:, 0] > 0) + 2 * (points[:, 1] > 0)
-    return points, segment, generator.random(n_users).astype(np.float32)
+    prototypes = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    segment = 1 + (points[:, 0] < 0).astype(int)
+    halves = [prototypes[::-1] + generator.normal(0, 0.3, (2, 2)) for _ in range(4)]
+    return points, segment, halves
 
 
-@settings(max_examples=40)
-@given(st.integers(0, 10**6))
-def test_the_curve_is_that_of_scikit_learn(seed: int) -> None:
-    points, segment, strength = crowd(seed)
-    half = np.random.default_rng(seed).normal(size=(4, 2))
-    found = measure_reliability(
-        segment, strength, points, halves=[half], owners=np.array([3, 4, 5, 6])
-    )
-    stays = np.array([3, 4, 5, 6])[((points[:, None] - half) ** 2).sum(2).argmin(1)] == segment
-    share, mean = calibration_curve(stays, strength.astype(float), n_bins=N_BINS)
-    np.testing.assert_allclose(found.kept, share, atol=1e-6)
-    np.testing.assert_allclose(found.strength, mean, atol=1e-6)
-    assert sum(found.users) == len(points)
-    expected = np.abs(share - mean) @ np.array(found.users) / len(points)
-    assert found.error == pytest.approx(expected, abs=1e-6)
-    assert Reliability.from_json(found.to_json()) == found
+@settings(max_examples=30)
+@given(st.integers(10, 80), st.integers(0, 500))
+def test_the_error_is_that_of_a_loop_over_bins(n_users, seed) -> None:
+    points, segment, halves = clouds(n_users, seed)
+    strength = np.random.default_rng(seed + 1).random(n_users).astype(np.float32)
+    found = calibrate(strength, segment, points, halves=halves)
+    labels = [
+        np.linalg.norm(points[:, None] - prototypes, axis=2).argmin(1) for prototypes in halves
+    ]
+    kept = kept_shares(segment, labels)
+    error = 0.0
+    for low in range(10):
+        inside = (strength >= low / 10) & (strength < (low + 1) / 10)
+        if inside.any():
+            error += abs(strength[inside].mean() - kept[inside].mean()) * inside.mean()
+    assert found.error == pytest.approx(error, abs=1e-5)
+    assert sum(bin_.n_users for bin_ in found.bins) == n_users
+    assert Calibration.from_json(found.to_json()) == found
 
 
-def test_segments_of_a_half_are_matched_whatever_their_order() -> None:
-    points, segment, strength = crowd(1)
-    corners = np.array([[1.0, 1], [-1, 1], [1, -1], [-1, -1]])
-    found = measure_reliability(segment, strength, points, halves=[corners, corners[::-1]])
-    assert set(found.kept) == {1.0}
-    assert found.error == pytest.approx(1 - strength.mean(), abs=1e-6)
-    assert measure_reliability(segment, np.ones(200), points, halves=[corners]).error == 0
-    assert measure_reliability(segment, strength, points, halves=[]) is None
+def test_segments_are_matched_whatever_their_numbers() -> None:
+    segment = np.array([5, 5, 5, 9, 9, 9])
+    same, one_moved = np.array([1, 1, 1, 0, 0, 0]), np.array([0, 0, 1, 1, 1, 1])
+    np.testing.assert_allclose(kept_shares(segment, [same]), 1)
+    np.testing.assert_allclose(kept_shares(segment, [same, one_moved]), [1, 1, 0.5, 1, 1, 1])
+
+
+def test_strength_that_is_the_kept_share_has_no_error() -> None:
+    points, segment, halves = clouds(3_000, 4)
+    labels = [
+        np.linalg.norm(points[:, None] - prototypes, axis=2).argmin(1) for prototypes in halves
+    ]
+    true = kept_shares(segment, labels)
+    assert calibrate(true, segment, points, halves=halves).error == pytest.approx(0, abs=1e-9)
+    wrong = calibrate(1 - true, segment, points, halves=halves).error
+    assert wrong > 0.5
+    assert calibrate(true, segment, points, halves=()) is None

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from segmenter.segments.calibration import Calibration
+from segmenter.segments.outsiders import Outsiders
 from segmenter.validity.validity_report import ValidityReport
 from training.refit_report import Refit
 
@@ -109,9 +111,8 @@ class ReportData:
         Plain form of a `training.refit_report.Refit`, or None for a model that started afresh.
     hierarchy
         Plain form of a `segmenter.segments.hierarchy.Hierarchy`; None of a model without levels.
-    reliability
-        Plain form of a `segmenter.segments.calibration.Reliability`; None where users are too few
-        for halves, and of earlier versions.
+    portrait
+        Plain form of a `training.portrait.Portrait`, or None of earlier versions.
     """
 
     model: str
@@ -131,7 +132,7 @@ class ReportData:
     provenance: dict[str, Any]
     refit: dict[str, Any] | None = None
     hierarchy: dict[str, Any] | None = None
-    reliability: dict[str, Any] | None = None
+    portrait: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -160,6 +161,24 @@ class ReportData:
         lines = [] if self.refit is None else Refit.from_json(self.refit).summary_lines()
         return [*lines, f"Encoder: {self.encoder['kind']}, since {self.encoder['reason']}"]
 
+    def portrait_lines(self) -> list[str]:
+        """Who belongs how firmly, what is odd about outsiders, and how reliable strength is."""
+        if self.portrait is None:
+            return []
+        groups = self.portrait["groups"]
+        total = max(sum(groups.values()), 1)
+        share = {name: f"{users:,} ({users / total:.1%})" for name, users in groups.items()}
+        told = f"core {share['core']}, voted {share['voted']}, second choice as good "
+        lines = [f"Groups: {told}{share['second']}, outsiders {share['outsider']}"]
+        outsiders = Outsiders.from_json(self.portrait["outsiders"])
+        if outsiders.n_users:
+            texts = (outsiders.text, *(oddity.text for oddity in outsiders.oddities))
+            lines += [f"Outsiders: {text}" for text in texts]
+        reliable = self.portrait["calibration"]
+        if reliable is not None:
+            lines.append(Calibration.from_json(reliable).text)
+        return lines
+
     def summary_lines(self) -> list[str]:
         """Refit, encoder, coverage and validity for the terminal, a line each."""
         part = self.coverage
@@ -167,12 +186,7 @@ class ReportData:
             f"Coverage: {part.core_share:.0%} in dense cores, {part.between_share:.0%} between "
             f"them, {part.weak_share:.0%} with a strength below .5 (see second best)"
         )
-        lines = [*self.fit_lines(), covered]
-        if self.reliability is not None:
-            error = self.reliability["error"]
-            lines.append(
-                f"Strength: calibration error {error:.3f} against segments of halves of the users"
-            )
+        lines = [*self.fit_lines(), covered, *self.portrait_lines()]
         if FIGURE in self.figures:
             lines.append(
                 f"Assigner: gives {self.figures[CORE_FIGURE]:.1%} of the core members and "
@@ -200,6 +214,11 @@ class ReportData:
         yield "segments", float(len(self.segments))
         yield from ((f"coverage {name}", float(v)) for name, v in asdict(self.coverage).items())
         yield from self.figures.items()
+        groups = {} if self.portrait is None else self.portrait["groups"]
+        yield from ((f"users {name}", float(users)) for name, users in groups.items())
+        reliable = None if self.portrait is None else self.portrait["calibration"]
+        if reliable is not None:
+            yield "calibration error of strength", reliable["error"]
         report = self.validity_report
         for row in report.rows if report else ():
             for outcome, score in zip(report.outcomes if report else (), row.scores, strict=True):

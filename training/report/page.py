@@ -11,8 +11,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from segmenter.clock import iso
+from training.report.card_views import card_views, stability_words
+from training.report.coverage_views import coverage_view
 from training.report.curve_views import stage_views
 from training.report.data import MAP_SIDE, ReportData
+from training.report.flow_views import flow_view
 from training.report.headline_views import standing_view, verdict
 from training.report.level_views import levels_view
 from training.report.lift_views import lift_ticks, lift_views
@@ -59,13 +62,15 @@ def render(data: ReportData) -> str:
     return _template().render(
         data=data,
         segments=segments,
+        cards=card_views(data),
+        flow=flow_view(data),
+        held=coverage_view(data),
         style=page_style(),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         payload=_embedded(map_payload(data, segments)),
         standing=standing_view(data),
         tree=tree_view(data, segments),
-        reliability=data.reliability,
         levels=levels_view(data.levels),
         stages=stage_views(data.curves),
         fit_lines=data.fit_lines(),
@@ -93,6 +98,7 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's own type says no more
         "counted": counted,
         "moment": moment,
         "percent": percent,
+        "stability": stability_words,
         "titled": titled,
         "zipped": zip,
     }

@@ -1,0 +1,1 @@
+"""Health over time: two scored populations beside each other, with reasons to look closer."""
