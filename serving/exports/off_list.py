@@ -5,14 +5,16 @@ What lives here: which cells of a destination the ledger keeps, and their way ba
 
 from collections.abc import Iterable
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 
 import polars as pl
 
 from serving.exports.destination import GRANTED, Destination
 from serving.exports.fields import Field
+from serving.exports.ledger.membership import HASH, ID
 from serving.exports.text import nulls
 
+FOUND = "_found"
 KEPT_SOURCES = frozenset({"user_id", "country"})
 """Columns that the ledger keeps as they are sent; of the others only digests are kept."""
 
@@ -44,7 +46,7 @@ def off_list(
     Parameters
     ----------
     rows
-        Of people who leave.
+        Of people who leave, perhaps with plain cells beside.
     destination
         Whose cells they are.
     held
@@ -62,13 +64,14 @@ def off_list(
         cells[field.id] = values
     for field in destination.fields:
         if field.id not in cells:
-            known = known_cells(rows, field.id) if is_kept(field) else none
-            cells[field.id] = known.zip_with(~touched, none)
+            known = known_cells(rows, field.id)
+            cells[field.id] = known if field.identifies else known.zip_with(~touched, none)
     frame = pl.DataFrame([cells[field.id].alias(field.id) for field in destination.fields])
     for names in destination.together:
         complete = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
         frame = frame.with_columns(pl.when(complete).then(pl.col(name)) for name in names)
     ways = [field.id for field in destination.fields if field.identifies]
+    ways += [names[0] for names in destination.together]
     return frame.with_columns(
         rows["_country"].cast(pl.String),
         rows["_consent"].cast(pl.String).fill_null(GRANTED),
@@ -79,10 +82,40 @@ def off_list(
 
 
 def findable_in(rows: pl.DataFrame, destination: Destination) -> pl.Series:
-    """Whether what the ledger knows of people can take them off a list."""
-    ways = [field.id for field in ways_of(destination) if field.identifies]
-    usable = [known_cells(rows, name).is_not_null() for name in ways]
-    return reduce(or_, usable, pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True))  # noqa: FBT003 - a value
+    """Whether what is known of people can take them off a list."""
+    single = [
+        known_cells(rows, field.id).is_not_null()
+        for field in destination.fields
+        if field.identifies
+    ]
+    together = [
+        reduce(and_, (known_cells(rows, name).is_not_null() for name in names))
+        for names in destination.together
+    ]
+    nobody = pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
+    return reduce(or_, [*single, *together], nobody)
+
+
+def with_plain(rows: pl.DataFrame, plain: pl.DataFrame | None) -> pl.DataFrame:
+    """Rows of the ledger with plain cells beside.
+
+    Parameters
+    ----------
+    rows
+        Of people who leave.
+    plain
+        `HASH`, `ID` and cells of those who were found again; None for nobody.
+
+    Returns
+    -------
+    polars.DataFrame
+        With a column `FOUND`, whether each was.
+    """
+    if plain is None:
+        return rows.with_columns(pl.lit(value=False).alias(FOUND))
+    marked = plain.with_columns(pl.lit(value=True).alias(FOUND))
+    joined = rows.join(marked, on=[HASH, ID], how="left", maintain_order="left")
+    return joined.with_columns(pl.col(FOUND).fill_null(value=False))
 
 
 def held_by(

@@ -17,6 +17,9 @@ from serving.exports.spill import range_part
 HASH, ID, USER, OTHERS = "_hash", "_id", "_user", "_others"
 """Hash of the person, hash of all cells, salted hash of the user and of further users."""
 
+PLAIN = "_plain"
+"""Whether something was sent plain by which the person can be found, which is not kept."""
+
 SURE, WANTED, SINCE = "_sure", "_wanted", "_since"
 """What is known of the platform, what the newest delivery wants, day of the last addition."""
 
@@ -25,6 +28,7 @@ BOOKKEEPING: dict[str, pl.DataType | type[pl.DataType]] = {
     ID: pl.UInt64,
     USER: pl.UInt64,
     OTHERS: pl.List(pl.UInt64),
+    PLAIN: pl.Boolean,
     SURE: pl.Boolean,
     WANTED: pl.Boolean,
     SINCE: pl.Int32,
