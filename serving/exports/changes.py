@@ -28,7 +28,7 @@ from serving.exports.ledger.membership import (
 )
 from serving.exports.off_list import FOUND, findable_in, held_by, is_kept, off_list, with_plain
 from serving.exports.plans import Plan, wants
-from serving.exports.recall import Recall, cell_hash, has_plain
+from serving.exports.recall import Recall, cell_hash, plain_hashes
 
 GONE, USERS = "_gone", "_users"
 STATED = ("_consent", "_limited")
@@ -133,8 +133,8 @@ class Changes:
         for number, rows in self._aside():
             leavers = rows.filter(GONE)
             if len(leavers):
-                known = with_plain(leavers, plain)
-                self.n_stuck += int((known[PLAIN] & ~known[FOUND]).sum())
+                known = with_plain(leavers, plain, self.destination)
+                self.n_stuck += int((~known[FOUND]).sum())
                 findable = findable_in(known, self.destination)
                 known.filter(~findable).select(HASH, ID).write_ipc(self._stuck(number))
                 frame = off_list(known.filter(findable), self.destination, held)
@@ -158,12 +158,15 @@ class Changes:
     def _rows(self, current: pl.DataFrame) -> pl.DataFrame:
         """Rows of people as the ledger keeps them."""
         names = [field.id for field in self.destination.fields if is_kept(field)]
+        plain = plain_hashes(current, self.destination, self.ledger.salt)
+        sent = [one.is_not_null().alias(one.name) for one in plain]
         return current.select(
             HASH,
             cell_hash(self.destination),
             keyed(current["_user_id"], self.ledger.salt).alias(USER),
             self._others(current).alias(OTHERS),
-            has_plain(self.destination),
+            pl.any_horizontal(pl.lit(value=False), *sent).alias(PLAIN),
+            *plain,
             *names,
             *("_country", *STATED),
         )

@@ -33,7 +33,7 @@ from serving.exports.ledger.deliveries import (
 )
 from serving.exports.ledger.keyed import keyed
 from serving.exports.ledger.ledger import Ledger
-from serving.exports.ledger.membership import HASH, OTHERS, PLAIN, SURE, USER, parts_of, rewrite
+from serving.exports.ledger.membership import HASH, OTHERS, SURE, USER, parts_of, rewrite
 from serving.exports.off_list import (
     FOUND,
     findable_in,
@@ -216,7 +216,7 @@ def _removal(
         table = IdentityTable(identities, [one])
         recall = Recall(table, ledger.salt, entries.default_country)
         plain = recall.plain_cells(found, one)
-    known = [with_plain(rows, plain) for rows in found]
+    known = [with_plain(rows, plain, one) for rows in found]
     findable = [rows.filter(findable_in(rows, one)) for rows in known]
     held = held_by(one, findable, _others(ledger, last, entries))
     place = folder / one.name / f"segment-{last.segment_id}-{last.target}"
@@ -228,7 +228,7 @@ def _removal(
     written = one.layout.write(frames, order, folder=place, stem=stem)
     inside = place.relative_to(folder).as_posix()
     files = tuple(replace(file, name=f"{inside}/{file.name}") for file in written)
-    n_stuck = sum(int((rows[PLAIN] & ~rows[FOUND]).sum()) for rows in known)
+    n_stuck = sum(int((~rows[FOUND]).sum()) for rows in known)
     n_removed = sum(len(rows) for rows in findable)
     return _Removal(last, n_people, n_removed, n_stuck, files, can_remove=True)
 

@@ -1,8 +1,7 @@
 """Plain identifiers of leavers, made again from the identity table.
 
 The ledger keeps no plain identifier. What was sent plain (device ids, parts of an address) is
-found again where the table still says of a user what it said when they were sent, which the hash
-of all cells tells.
+found again where the table still says of a user what was sent, which a salted hash of it tells.
 """
 
 from collections.abc import Iterable
@@ -13,11 +12,10 @@ import polars_hash  # noqa: F401 - adds the namespaces of hash functions to pola
 
 from serving.exports.cells import cells_of
 from serving.exports.destination import Destination
-from serving.exports.erased import person_hashes
 from serving.exports.identities import IdentityTable
 from serving.exports.ledger.keyed import keyed
-from serving.exports.ledger.membership import HASH, ID, PLAIN, USER
-from serving.exports.off_list import is_kept
+from serving.exports.ledger.membership import ID, PLAIN, USER
+from serving.exports.off_list import plain_of
 from serving.exports.people import People
 
 
@@ -54,26 +52,37 @@ class Recall:
         Returns
         -------
         polars.DataFrame or None
-            `HASH`, `ID` and the plain cells of every row that was found again; None where nothing
-            plain was sent.
+            `USER`, plain cells of now and their salted hashes; None where nothing plain was sent.
         """
-        wanted = [rows.filter(PLAIN).select(HASH, ID, USER) for rows in gone]
-        sought = pl.concat(wanted) if wanted else None
-        if sought is None or sought.is_empty():
+        users = pl.concat([rows.filter(PLAIN)[USER] for rows in gone]).unique()
+        if users.is_empty():
             return None
-        users = sought[USER].implode()
-        found = [
-            self._cells(rows.filter(keyed(rows["user_id"], self.salt).is_in(users)), destination)
-            for rows in self.table.batches()
-        ]
-        known = pl.concat([rows.join(sought, on=[HASH, ID], how="semi") for rows in found])
-        return known.unique([HASH, ID])
+        found = [self._cells(rows, users, destination) for rows in self.table.batches()]
+        return pl.concat(found).unique(USER, keep="first", maintain_order=True)
 
-    def _cells(self, rows: pl.DataFrame, destination: Destination) -> pl.DataFrame:
-        people = People(rows, default_country=self.default_country)
+    def _cells(
+        self, rows: pl.DataFrame, users: pl.Series, destination: Destination
+    ) -> pl.DataFrame:
+        chosen = rows.with_columns(keyed(rows["user_id"], self.salt).alias(USER)).filter(
+            pl.col(USER).is_in(users.implode())
+        )
+        people = People(chosen, default_country=self.default_country)
         cells = cells_of(people, destination).frame
-        plain = [field.id for field in destination.fields if not is_kept(field)]
-        return cells.select(person_hashes(cells).alias(HASH), cell_hash(destination), *plain)
+        ways = plain_of(destination)
+        names = {name for some in ways.values() for name in some}
+        return cells.select(
+            chosen[USER], *sorted(names), *plain_hashes(cells, destination, self.salt)
+        )
+
+
+def plain_hashes(cells: pl.DataFrame, destination: Destination, salt: bytes) -> list[pl.Series]:
+    """Salted hashes of the cells by which people are found and which are sent plain."""
+    whole = [
+        pl.concat_str(list(names), separator="\x1f").alias(hashed)
+        for hashed, names in plain_of(destination).items()
+    ]
+    texts = cells.select(whole)
+    return [keyed(texts[name], salt, "cell").alias(name) for name in texts.columns]
 
 
 def cell_hash(destination: Destination) -> pl.Expr:
@@ -81,14 +90,3 @@ def cell_hash(destination: Destination) -> pl.Expr:
     cells = [pl.col(field.id).fill_null("\0") for field in destination.fields]
     whole = pl.concat_str(cells, separator="\x1f")
     return whole.nchash.wyhash().alias(ID)  # type: ignore[attr-defined] # the plugin adds it
-
-
-def has_plain(destination: Destination) -> pl.Expr:
-    """Whether a person can be found by something that is sent plain, under the name `PLAIN`."""
-    single = [
-        pl.col(field.id).is_not_null()
-        for field in destination.fields
-        if field.identifies and not is_kept(field)
-    ]
-    together = [pl.col(names[0]).is_not_null() for names in destination.together]
-    return pl.any_horizontal(pl.lit(value=False), *single, *together).alias(PLAIN)

@@ -53,6 +53,17 @@ class Reference:
                 found.setdefault(user.email, set()).add(name)
         return found
 
+    def people(self) -> dict[str, str | None]:
+        """Digests of addresses, and the device that is sent along: the first of their users'."""
+        users = {email: min(users) for email, users in self.audience().items()}
+        pairs = {email: self.world.users[user].device for email, user in users.items()}
+        return {digest: pairs[email] for email in pairs for digest in digests({email})}
+
+    def identifiers(self, name: str) -> set[str]:
+        """Everything that should be on a list."""
+        known = self.people()
+        return set(known) | (set(known.values()) - {None} if name == "criteo" else set())
+
     def written(self) -> None:
         """The ledger knows of a delivery to every list."""
         for name in self.names:
@@ -80,6 +91,11 @@ class Reference:
         return known
 
 
+def device(number: int) -> str:
+    """A device id, which Criteo is sent plain: two users share each."""
+    return f"{number // 4:08x}-04d1-49c1-b2f1-1e1c5d1f3a77"
+
+
 def digests(emails: set[str]) -> set[str]:
     return {hashlib.sha256(email.encode()).hexdigest() for email in emails}
 
@@ -102,13 +118,17 @@ class History:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.pick = random.Random(seed)  # noqa: S311 - a history
-        users = {f"u{number}": User(f"u{number}@x.example") for number in range(9)}
+        users = {
+            f"u{number}": User(f"u{number}@x.example", device(number) if number % 2 else None)
+            for number in range(9)
+        }
         self.world = World(folder, users)
         self.names = ("criteo",) if seed % 3 else ("criteo", "spotify")
         self.reference = Reference(self.world, self.names)
         self.platforms = {name: Platform() for name in self.names}
         self.out, self.ledger = folder / "out", folder / "ledger.db"
         self.n_emails, self.clean = 0, False
+        self.arrived: dict[str, str | None] = {}
 
     def change(self) -> None:
         """Some users change; the first never does, for nobody is no list."""
@@ -153,17 +173,16 @@ class History:
 
     def upload(self, report: ExportReport, *, delta: bool, whole: bool) -> None:
         """The platforms take all requests, or some of them; the ledger may be told so."""
-        expected = digests(set(self.reference.audience()))
         if delta and self.clean:
-            self.nothing_is_sent_twice(report, expected)
+            self.nothing_is_sent_twice(report)
         for name in report.files:
             n_lines = None if whole else self.pick.randrange(3)
             if n_lines != 0:
                 self.platforms[name.split("/")[0]].take(self.out / name, slice(n_lines))
         self.mark(report, whole=whole)
-        self.clean = whole
+        self.clean, self.arrived = whole, self.reference.people()
         for name, platform in self.platforms.items():
-            assert not whole or platform.people == expected, name
+            assert not whole or platform.people == self.reference.identifiers(name), name
 
     def mark(self, report: ExportReport, *, whole: bool) -> None:
         """Tell the ledger what has arrived; of a loss it may hear nothing."""
@@ -176,16 +195,17 @@ class History:
         for name in self.names if whole else ():
             self.reference.delivered(name)
 
-    def nothing_is_sent_twice(self, report: ExportReport, expected: set[str]) -> None:
-        """A difference after an arrival holds entrants and leavers alone."""
-        before = self.platforms["criteo"].people
+    def nothing_is_sent_twice(self, report: ExportReport) -> None:
+        """A difference after an arrival holds entrants, leavers and who has changed alone."""
+        now, before = self.reference.people(), self.arrived
         sent = {"add": Platform(), "remove": Platform(people=set(before))}
         for name in report.files:
             if "criteo" in name:
                 action = "remove" if "_remove_" in name else "add"
                 sent[action].take(self.out / name)
-        assert sent["add"].people == expected - before
-        assert before - sent["remove"].people == before - expected
+        added = sent["add"].people & set(now)
+        assert added == {one for one in now if before.get(one, "nobody") != now[one]}
+        assert set(before) - sent["remove"].people == set(before) - set(now)
 
     def forget(self, user: str) -> None:
         """A user asks to be deleted; the removal arrives."""
@@ -197,7 +217,8 @@ class History:
         receipt = self.world.folder / f"receipt-{user}.json"
         out = self.world.folder / f"off-{user}"
         with open_ledger(self.ledger) as ledger:
-            forget(ledger, listed, receipt=receipt, out=out)
+            last = self.world.folder / f"{self.world.n_written:03d}" / "people.parquet"
+            forget(ledger, listed, receipt=receipt, out=out, identities=last)
         for path in sorted(out.rglob("*.jsonl")):
             self.platforms["criteo"].take(path)
         assert not self.platforms["criteo"].people & known
