@@ -17,7 +17,8 @@ TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE targets (
     id INTEGER PRIMARY KEY, destination TEXT NOT NULL, segment INTEGER NOT NULL,
-    settings TEXT NOT NULL, UNIQUE (destination, segment, settings));
+    settings TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (destination, segment, settings));
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY, target INTEGER NOT NULL REFERENCES targets, kind TEXT NOT NULL,
     state TEXT NOT NULL, fingerprint TEXT NOT NULL, base INTEGER NOT NULL, folder TEXT NOT NULL,
