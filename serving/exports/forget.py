@@ -80,7 +80,9 @@ class Entries:
             column = known_cells(rows, name)
             hits += [column.is_in(cells.implode()), recoded(column, "hex-lower").is_in(digests)]
         nobody = pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
-        return reduce(or_, (hit.fill_null(value=False) for hit in hits), nobody)
+        found = reduce(or_, (hit.fill_null(value=False) for hit in hits), nobody)
+        # A person whose cells have changed may stand in several rows, all of them in one part.
+        return rows[HASH].is_in(rows.filter(found)[HASH].implode())
 
     def _cells(self, destination: Destination) -> dict[str, pl.Series]:
         """What a destination is sent of the addresses, numbers and devices of the list."""

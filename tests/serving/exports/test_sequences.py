@@ -42,7 +42,7 @@ class Reference:
     names: tuple[str, ...]
     gone_users: set[str] = field(default_factory=set)
     gone_emails: set[str] = field(default_factory=set)
-    rows: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[str, str | None], set[str]]] = field(default_factory=dict)
 
     def audience(self) -> dict[str, set[str]]:
         """Addresses that should be on every list, with their users."""
@@ -53,11 +53,14 @@ class Reference:
                 found.setdefault(user.email, set()).add(name)
         return found
 
+    def pairs(self) -> dict[tuple[str, str | None], set[str]]:
+        """What the ledger has a row for: address and device, with all users of the address."""
+        found = self.audience()
+        return {(one, self.world.users[min(users)].device): users for one, users in found.items()}
+
     def people(self) -> dict[str, str | None]:
         """Digests of addresses, and the device that is sent along: the first of their users'."""
-        users = {email: min(users) for email, users in self.audience().items()}
-        pairs = {email: self.world.users[user].device for email, user in users.items()}
-        return {digest: pairs[email] for email in pairs for digest in digests({email})}
+        return {one: device for email, device in self.pairs() for one in digests({email})}
 
     def identifiers(self, name: str) -> set[str]:
         """Everything that should be on a list."""
@@ -67,27 +70,23 @@ class Reference:
     def written(self) -> None:
         """The ledger knows of a delivery to every list."""
         for name in self.names:
-            self.rows.setdefault(name, {}).update(self.audience())
+            self.rows.setdefault(name, {}).update(self.pairs())
 
     def delivered(self, name: str) -> None:
         """A list is what it should be."""
-        self.rows[name] = self.audience()
+        self.rows[name] = self.pairs()
 
     def forget(self, user: str) -> set[str]:
         """Addresses that go with a user; who shares one of them is the same person."""
         own = self.world.users[user].email
-        known = {
-            email
-            for rows in self.rows.values()
-            for email, users in rows.items()
-            if user in users or email == own
-        }
-        same = [rows.get(email, set()) for rows in self.rows.values() for email in known]
-        self.gone_users |= {user}.union(*same)
+        every = [
+            (email, users) for rows in self.rows.values() for (email, _), users in rows.items()
+        ]
+        known = {email for email, users in every if user in users or email == own}
+        self.gone_users |= {user}.union(*(users for email, users in every if email in known))
         self.gone_emails |= known | {own}
-        for rows in self.rows.values():
-            for email in known:
-                rows.pop(email, None)
+        for name, rows in self.rows.items():
+            self.rows[name] = {pair: rows[pair] for pair in rows if pair[0] not in known}
         return known
 
 
