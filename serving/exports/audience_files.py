@@ -13,10 +13,12 @@ from serving.exports.changes import Changes
 from serving.exports.csv_layout import CsvLayout
 from serving.exports.destination import REMOVE, Destination, Order, WrittenFile
 from serving.exports.gates import Verdict, judge, minimum_people, remedies
+from serving.exports.identities import IdentityTable
 from serving.exports.json_layout import JsonLayout
 from serving.exports.ledger.deliveries import DELTA, FULL, Draft
 from serving.exports.ledger.ledger import Parts
 from serving.exports.plans import Plan, plan_of
+from serving.exports.recall import Recall
 from serving.exports.waterfall import REFUSED, UNCHANGED, Change, Waterfall
 
 if TYPE_CHECKING:
@@ -153,6 +155,11 @@ def _changes(job: "Export", audience: Audience, plan: Plan, *, aside: Path) -> C
         one,
         plan,
         day=job.scores.as_of // DAY_S,
+        recall=Recall(
+            IdentityTable(job.identities, job.destinations),
+            job.ledger.salt,
+            job.rules.default_country,
+        ),
         folder=aside / f"ledger-{one.name}-{segment.id}",
     )
 

@@ -156,7 +156,7 @@ def gather(aside: tuple[Spill, Spill], audiences: list[Audience], rules: Rules) 
         _pass(joined, audiences, rules)
         # The telephone library leaves cycles through the frames of its callers, which would keep
         # the tables of every part alive.
-        if members.n_parts > 1:
+        if members.n_parts > 1 and "phone" in joined.columns:
             gc.collect()
         done += len(some)
         yield done

@@ -19,16 +19,21 @@ from serving.exports.ledger.membership import (
     HASH,
     ID,
     OTHERS,
+    PLAIN,
     SINCE,
     SURE,
     USER,
     WANTED,
     packed,
 )
-from serving.exports.off_list import findable_in, held_by, is_kept, off_list
+from serving.exports.off_list import FOUND, findable_in, held_by, is_kept, off_list, with_plain
 from serving.exports.plans import Plan, wants
+from serving.exports.recall import Recall, cell_hash, plain_hashes
 
 GONE, USERS = "_gone", "_users"
+STATED = ("_consent", "_limited")
+"""What is sent along with a person: another word of it is sent again."""
+
 REFRESH = 0.75
 """Share of the longest membership after which a person is sent again."""
 
@@ -44,6 +49,8 @@ class Changes:
         What the platform can do, and what is done.
     day
         Of the scores, in days since the epoch.
+    recall
+        Where plain identifiers of leavers are looked up.
     folder
         For rows that wait for the ledger; made when missing.
 
@@ -52,7 +59,7 @@ class Changes:
     n_added, n_removed
         People that are written, once the iterators have ended.
     n_stuck
-        People who cannot be taken off, since nothing but plain identifiers was sent of them.
+        People of whom a plain identifier was sent that is not known any more.
     any
         Whether anybody has come or gone, or is not surely where they should be.
     """
@@ -64,10 +71,12 @@ class Changes:
         plan: Plan,
         *,
         day: int,
+        recall: Recall,
         folder: Path,
     ) -> None:
         self.ledger, self.target = place
         self.destination, self.plan, self.day, self.folder = destination, plan, day, folder
+        self.recall = recall
         folder.mkdir(parents=True)
         self.n_added = self.n_removed = self.n_stuck = self.n_parts = 0
         self.any = self._any_gone = False
@@ -110,42 +119,56 @@ class Changes:
                 ).write_ipc(self._place(number))
 
     def removals(self) -> Iterator[pl.DataFrame]:
-        """People to be taken off, by what the ledger knows of them."""
+        """People to be taken off, by what the ledger and the identity table know of them."""
         if not (self._takes_off and self._any_gone):
             return
-        gone = (rows.filter(GONE) for _, rows in self._aside())
-        stay = (rows.filter(~pl.col(GONE)) for _, rows in self._aside())
-        held = held_by(self.destination, gone, stay)
-        for _, rows in self._aside():
+        held = held_by(
+            self.destination,
+            (rows.filter(GONE) for _, rows in self._aside()),
+            (rows.filter(~pl.col(GONE)) for _, rows in self._aside()),
+        )
+        plain = self.recall.plain_cells(
+            (rows.filter(GONE) for _, rows in self._aside()), self.destination
+        )
+        for number, rows in self._aside():
             leavers = rows.filter(GONE)
             if len(leavers):
-                findable = leavers.filter(findable_in(leavers, self.destination))
-                self.n_stuck += len(leavers) - len(findable)
-                frame = off_list(findable, self.destination, held)
+                known = with_plain(leavers, plain, self.destination)
+                self.n_stuck += int((~known[FOUND]).sum())
+                findable = findable_in(known, self.destination)
+                known.filter(~findable).select(HASH, ID).write_ipc(self._stuck(number))
+                frame = off_list(known.filter(findable), self.destination, held)
                 self.n_removed += len(frame)
                 if len(frame):
                     yield frame
 
     def parts(self) -> Iterator[tuple[int, int, bytes]]:
-        """Rows for the ledger once the delivery is written."""
+        """Rows for the ledger once the delivery is written; who cannot be taken off stays."""
         for number, rows in self._aside():
-            if len(rows):
-                kept = self._with_stuck(rows).drop(GONE).sort(HASH)
-                yield number, self.n_parts, packed(kept)
+            kept = rows
+            if self._stuck(number).exists():
+                stuck = pl.read_ipc(self._stuck(number)).with_columns(_stuck=pl.lit(value=True))
+                kept = rows.join(stuck, on=[HASH, ID], how="left")
+                stays = pl.col("_stuck").fill_null(value=False) & pl.col(GONE)
+                wanted = pl.when(~stays).then(WANTED).alias(WANTED)
+                kept = kept.with_columns(wanted).drop("_stuck")
+            if len(kept):
+                yield number, self.n_parts, packed(kept.drop(GONE).sort(HASH))
 
     def _rows(self, current: pl.DataFrame) -> pl.DataFrame:
         """Rows of people as the ledger keeps them."""
-        cells = [pl.col(field.id).fill_null("\0") for field in self.destination.fields]
-        beside = [pl.col("_consent"), pl.col("_limited").cast(pl.String)]
-        whole = pl.concat_str([*cells, *beside], separator="\x1f")
         names = [field.id for field in self.destination.fields if is_kept(field)]
+        plain = plain_hashes(current, self.destination, self.ledger.salt)
+        sent = [one.is_not_null().alias(one.name) for one in plain]
         return current.select(
             HASH,
-            whole.nchash.wyhash().alias(ID),  # type: ignore[attr-defined] # the plugin adds it
+            cell_hash(self.destination),
             keyed(current["_user_id"], self.ledger.salt).alias(USER),
             self._others(current).alias(OTHERS),
+            pl.any_horizontal(pl.lit(value=False), *sent).alias(PLAIN),
+            *plain,
             *names,
-            *("_country", "_consent"),
+            *("_country", *STATED),
         )
 
     def _others(self, current: pl.DataFrame) -> pl.Series:
@@ -162,13 +185,16 @@ class Changes:
     def _after(self, rows: pl.DataFrame, before: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         """Rows after the delivery is written, and who of the audience is not surely there."""
         known = rows.join(
-            before.select(HASH, ID, SURE, SINCE),
+            before.select(HASH, ID, SURE, SINCE, *STATED),
             on=[HASH, ID],
             how="left",
             maintain_order="left",
         )
         lifetime = self.destination.lifetime_days
         sure = known[SURE].fill_null(value=False)
+        for name in STATED:
+            sure &= known[name].eq_missing(known[f"{name}_right"])
+        known = known.drop(f"{name}_right" for name in STATED)
         if lifetime is not None:
             sure &= (known[SINCE] > self.day - REFRESH * lifetime).fill_null(value=False)
         stays = sure if wants(self.plan) and self.plan.action != REPLACE else sure & False
@@ -190,13 +216,6 @@ class Changes:
             left = gone.with_columns(_gone=pl.lit(True)).with_columns(**OFF)  # noqa: FBT003 - a value
         return pl.concat([now, left], how="diagonal"), ~sure
 
-    def _with_stuck(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows in which those who cannot be taken off stay as they are."""
-        if not (self._takes_off and self._any_gone):
-            return rows
-        stuck = rows[GONE] & ~findable_in(rows, self.destination)
-        return rows.with_columns(pl.when(~stuck).then(WANTED).alias(WANTED))
-
     def _aside(self) -> Iterator[tuple[int, pl.DataFrame]]:
         for number in range(self.n_parts):
             if self._place(number).exists():
@@ -205,9 +224,12 @@ class Changes:
     def _place(self, number: int) -> Path:
         return self.folder / f"{number:05d}.ipc"
 
+    def _stuck(self, number: int) -> Path:
+        return self.folder / f"{number:05d}-stuck.ipc"
+
 
 OFF = {SURE: pl.lit(False), WANTED: pl.lit(False)}  # noqa: FBT003 - values
 
 
 def _empty() -> pl.DataFrame:
-    return pl.DataFrame(schema=BOOKKEEPING)
+    return pl.DataFrame(schema=BOOKKEEPING | {"_consent": pl.String, "_limited": pl.Boolean})

@@ -21,6 +21,7 @@ from serving.exports.destination import REMOVE, Destination, Order, WrittenFile
 from serving.exports.destinations import DESTINATIONS
 from serving.exports.digests import recoded
 from serving.exports.erased import erase, named_by
+from serving.exports.identities import IdentityTable
 from serving.exports.ledger.deliveries import (
     FAILED,
     FORGET,
@@ -33,8 +34,17 @@ from serving.exports.ledger.deliveries import (
 from serving.exports.ledger.keyed import keyed
 from serving.exports.ledger.ledger import Ledger
 from serving.exports.ledger.membership import HASH, OTHERS, SURE, USER, parts_of, rewrite
-from serving.exports.off_list import findable_in, held_by, is_kept, known_cells, off_list
+from serving.exports.off_list import (
+    FOUND,
+    findable_in,
+    held_by,
+    is_kept,
+    known_cells,
+    off_list,
+    with_plain,
+)
 from serving.exports.people import People
+from serving.exports.recall import Recall
 from serving.exports.suppression import Suppression, read_suppression
 
 FORMAT = "segmenter deletion receipt"
@@ -70,7 +80,9 @@ class Entries:
             column = known_cells(rows, name)
             hits += [column.is_in(cells.implode()), recoded(column, "hex-lower").is_in(digests)]
         nobody = pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
-        return reduce(or_, (hit.fill_null(value=False) for hit in hits), nobody)
+        found = reduce(or_, (hit.fill_null(value=False) for hit in hits), nobody)
+        # A person whose cells have changed may stand in several rows, all of them in one part.
+        return rows[HASH].is_in(rows.filter(found)[HASH].implode())
 
     def _cells(self, destination: Destination) -> dict[str, pl.Series]:
         """What a destination is sent of the addresses, numbers and devices of the list."""
@@ -90,6 +102,7 @@ class _Removal:
 
     last: Delivery
     n_people: int
+    n_removed: int
     n_stuck: int
     files: tuple[WrittenFile, ...]
     can_remove: bool
@@ -109,7 +122,13 @@ class _Removal:
 
 
 def forget(
-    ledger: Ledger, path: Path, *, receipt: Path, out: Path, default_country: str | None = None
+    ledger: Ledger,
+    path: Path,
+    *,
+    receipt: Path,
+    out: Path,
+    identities: Path | None = None,
+    default_country: str | None = None,
 ) -> dict[str, Any]:
     """Forget the people of a list.
 
@@ -123,6 +142,8 @@ def forget(
         JSON file to write: what, where, when, digests; no id.
     out
         Folder of the payloads that take the people off.
+    identities
+        Table that says what plain identifiers they were sent by; None for none.
     default_country
         Of telephone numbers without a country.
 
@@ -144,7 +165,10 @@ def forget(
     entries = Entries(named, keyed(named.user_ids, ledger.salt), default_country)
     try:
         with atomic_folder(out) as folder:
-            removals = [_removal(ledger, one, entries, folder=folder) for one in _lists(ledger)]
+            removals = [
+                _removal(ledger, one, entries, folder=folder, identities=identities)
+                for one in _lists(ledger)
+            ]
         found = [one for one in removals if one.n_people]
         plain = _receipt(ledger, found, digest=digest, n_entries=len(named))
         write_json(receipt, plain)
@@ -181,14 +205,22 @@ def _lists(ledger: Ledger) -> list[Delivery]:
     return deliveries_where(ledger.db, query, FORGET)
 
 
-def _removal(ledger: Ledger, last: Delivery, entries: Entries, *, folder: Path) -> _Removal:
+def _removal(
+    ledger: Ledger, last: Delivery, entries: Entries, *, folder: Path, identities: Path | None
+) -> _Removal:
     """Write what takes the people of a list off; nothing where none of them was sent."""
     one = DESTINATIONS[last.destination]
     found = [rows.filter(entries.found_in(rows, one)) for rows in parts_of(ledger.db, last.target)]
     n_people = sum(len(rows) for rows in found)
     if not n_people or not one.can_remove:
-        return _Removal(last, n_people, 0, (), can_remove=one.can_remove)
-    findable = [rows.filter(findable_in(rows, one)) for rows in found]
+        return _Removal(last, n_people, 0, 0, (), can_remove=one.can_remove)
+    plain = None
+    if identities is not None:
+        table = IdentityTable(identities, [one])
+        recall = Recall(table, ledger.salt, entries.default_country)
+        plain = recall.plain_cells(found, one)
+    known = [with_plain(rows, plain, one) for rows in found]
+    findable = [rows.filter(findable_in(rows, one)) for rows in known]
     held = held_by(one, findable, _others(ledger, last, entries))
     place = folder / one.name / f"{last.level}-{last.segment_id}-{last.target}"
     place.mkdir(parents=True)
@@ -199,8 +231,9 @@ def _removal(ledger: Ledger, last: Delivery, entries: Entries, *, folder: Path) 
     written = one.layout.write(frames, order, folder=place, stem=stem)
     inside = place.relative_to(folder).as_posix()
     files = tuple(replace(file, name=f"{inside}/{file.name}") for file in written)
-    n_stuck = n_people - sum(len(rows) for rows in findable)
-    return _Removal(last, n_people, n_stuck, files, can_remove=True)
+    n_stuck = sum(int((~rows[FOUND]).sum()) for rows in known)
+    n_removed = sum(len(rows) for rows in findable)
+    return _Removal(last, n_people, n_removed, n_stuck, files, can_remove=True)
 
 
 def _others(ledger: Ledger, last: Delivery, entries: Entries) -> Iterator[pl.DataFrame]:
@@ -238,7 +271,7 @@ def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Pa
         model=last.model,
         scores="",
         n_added=0,
-        n_removed=removal.n_people - removal.n_stuck,
+        n_removed=removal.n_removed,
         files=removal.files,
     )
     return ledger.insert(last.target, draft)

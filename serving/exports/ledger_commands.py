@@ -64,6 +64,10 @@ def forget(  # noqa: PLR0917 - a command's options are its parameters
         Path | None,
         typer.Option("--out", help="Folder of removal payloads; left out, beside the receipt."),
     ] = None,
+    identities: Annotated[
+        Path | None,
+        typer.Option("--identities", help="Table that still knows their device ids and names."),
+    ] = None,
     default_country: o.DefaultCountry = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -78,7 +82,14 @@ def forget(  # noqa: PLR0917 - a command's options are its parameters
     _must_exist(ledger)
     place = out or receipt.with_name(f"{receipt.stem}-removals")
     with open_ledger(ledger) as book:
-        plain = run(book, people, receipt=receipt, out=place, default_country=default_country)
+        plain = run(
+            book,
+            people,
+            receipt=receipt,
+            out=place,
+            identities=identities,
+            default_country=default_country,
+        )
     for one in plain["lists"]:
         told = f"{one['destination']}, segment {one['segment']}: {one['people']:,} people"
         terminal.say(Text(f"{told}; {_how(one)}"))

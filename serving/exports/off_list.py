@@ -5,13 +5,18 @@ What lives here: which cells of a destination the ledger keeps, and their way ba
 
 from collections.abc import Iterable
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 
 import polars as pl
 
 from serving.exports.destination import GRANTED, Destination
 from serving.exports.fields import Field
+from serving.exports.ledger.membership import USER
 from serving.exports.text import nulls
+
+FOUND = "_found"
+HASHED = "_hash of "
+"""Before the name of a plain field: the column of its salted hashes."""
 
 KEPT_SOURCES = frozenset({"user_id", "country"})
 """Columns that the ledger keeps as they are sent; of the others only digests are kept."""
@@ -20,6 +25,16 @@ KEPT_SOURCES = frozenset({"user_id", "country"})
 def is_kept(field: Field) -> bool:
     """Whether the ledger keeps the cells of a field: digests, own ids and countries."""
     return field.digest is not None or field.source in KEPT_SOURCES
+
+
+def plain_of(destination: Destination) -> dict[str, tuple[str, ...]]:
+    """Ways to find a person that are sent plain: fields by the name of their salted hash."""
+    single = {
+        f"{HASHED}{field.id}": (field.id,)
+        for field in destination.fields
+        if field.identifies and not is_kept(field)
+    }
+    return single | {f"{HASHED}{names[0]}": names for names in destination.together}
 
 
 def known_cells(rows: pl.DataFrame, name: str) -> pl.Series:
@@ -44,31 +59,30 @@ def off_list(
     Parameters
     ----------
     rows
-        Of people who leave.
+        Of people who leave, perhaps with plain cells beside.
     destination
         Whose cells they are.
     held
         Hashes of identifiers, by column, that somebody else on the list has.
     """
-    n_rows = len(rows)
-    touched = pl.repeat(False, n_rows, dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
-    cells = {}
-    none = nulls(n_rows)
-    for field in ways_of(destination):
-        values = known_cells(rows, field.id)
-        if field.id in held:
-            still = values.hash().is_in(held[field.id].implode()) & values.is_not_null()
-            values, touched = values.zip_with(~still, none), touched | still
-        cells[field.id] = values
+    cells, touched = _kept_cells(rows, destination, held)
+    none = nulls(len(rows))
+    plain = plain_of(destination)
+    own = {name for names in plain.values() for name in names}
     for field in destination.fields:
         if field.id not in cells:
-            known = known_cells(rows, field.id) if is_kept(field) else none
-            cells[field.id] = known.zip_with(~touched, none)
+            known = known_cells(rows, field.id)
+            # Names and addresses of somebody who stays with another identifier say nothing.
+            cells[field.id] = known if field.id in own else known.zip_with(~touched, none)
+    for hashed in plain.keys() & held.keys():
+        still = known_cells(rows, hashed).hash().is_in(held[hashed].implode())
+        cells |= {name: cells[name].zip_with(~still, none) for name in plain[hashed]}
     frame = pl.DataFrame([cells[field.id].alias(field.id) for field in destination.fields])
     for names in destination.together:
         complete = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
         frame = frame.with_columns(pl.when(complete).then(pl.col(name)) for name in names)
     ways = [field.id for field in destination.fields if field.identifies]
+    ways += [names[0] for names in destination.together]
     return frame.with_columns(
         rows["_country"].cast(pl.String),
         rows["_consent"].cast(pl.String).fill_null(GRANTED),
@@ -78,11 +92,71 @@ def off_list(
     ).filter(pl.any_horizontal(pl.col(name).is_not_null() for name in ways))
 
 
+def _kept_cells(
+    rows: pl.DataFrame, destination: Destination, held: dict[str, pl.Series]
+) -> tuple[dict[str, pl.Series], pl.Series]:
+    """Cells of identifiers that the ledger keeps, and of whom one is held by somebody else."""
+    touched = pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
+    cells = {}
+    for field in ways_of(destination):
+        values = known_cells(rows, field.id)
+        if field.id in held:
+            still = values.hash().is_in(held[field.id].implode()) & values.is_not_null()
+            values, touched = values.zip_with(~still, nulls(len(rows))), touched | still
+        cells[field.id] = values
+    return cells, touched
+
+
 def findable_in(rows: pl.DataFrame, destination: Destination) -> pl.Series:
-    """Whether what the ledger knows of people can take them off a list."""
-    ways = [field.id for field in ways_of(destination) if field.identifies]
-    usable = [known_cells(rows, name).is_not_null() for name in ways]
-    return reduce(or_, usable, pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True))  # noqa: FBT003 - a value
+    """Whether what is known of people can take them off a list."""
+    single = [
+        known_cells(rows, field.id).is_not_null()
+        for field in destination.fields
+        if field.identifies
+    ]
+    together = [
+        reduce(and_, (known_cells(rows, name).is_not_null() for name in names))
+        for names in destination.together
+    ]
+    nobody = pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
+    return reduce(or_, [*single, *together], nobody)
+
+
+def with_plain(
+    rows: pl.DataFrame, plain: pl.DataFrame | None, destination: Destination
+) -> pl.DataFrame:
+    """Rows of the ledger with the plain cells that were sent.
+
+    Parameters
+    ----------
+    rows
+        Of people who leave.
+    plain
+        `USER`, plain cells of now and their salted hashes; None for nobody.
+    destination
+        Where they were sent.
+
+    Returns
+    -------
+    polars.DataFrame
+        With a column `FOUND`, whether all that was sent plain of each is there.
+    """
+    ways = {name: some for name, some in plain_of(destination).items() if name in rows.columns}
+    if plain is None or not ways:
+        sent = [pl.col(name).is_null() for name in ways]
+        return rows.with_columns(pl.all_horizontal(pl.lit(value=True), *sent).alias(FOUND))
+    cells = {name for some in ways.values() for name in some}
+    joined = rows.drop(cells & set(rows.columns)).join(
+        plain, on=USER, how="left", maintain_order="left", suffix=" now"
+    )
+    same = {name: pl.col(name).eq_missing(pl.col(f"{name} now")) for name in ways}
+    found = [pl.col(name).is_null() | one for name, one in same.items()]
+    kept = [
+        pl.when(same[name]).then(pl.col(cell)).alias(cell)
+        for name, some in ways.items()
+        for cell in some
+    ]
+    return joined.with_columns(pl.all_horizontal(*found).alias(FOUND), *kept)
 
 
 def held_by(
@@ -102,7 +176,7 @@ def held_by(
     dict of str to polars.Series
         Hashes of cells, by column.
     """
-    names = [field.id for field in ways_of(destination)]
+    names = [*(field.id for field in ways_of(destination)), *plain_of(destination)]
     lost: dict[str, list[pl.Series]] = {name: [] for name in names}
     for rows in gone:
         for name in names:

@@ -33,7 +33,7 @@ class Change:
     added, removed
         People written to be put on the list, and to be taken off it.
     stuck
-        People who should be taken off, of whom nothing but plain identifiers was sent.
+        People who should be taken off, of whom a plain identifier is not known any more.
     """
 
     added: int
@@ -44,8 +44,8 @@ class Change:
     def told(self) -> str:
         """In a sentence for people."""
         stuck = (
-            f"; {self.stuck:,} cannot be taken off by a payload, since they were sent by names or "
-            "device ids alone: replace the list"
+            f"; of {self.stuck:,} a device id or name was sent that is not known any more and "
+            "cannot be taken off by a payload: replace the list"
             if self.stuck
             else ""
         )

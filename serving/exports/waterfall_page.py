@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
-
-from jinja2 import Environment, Template, select_autoescape
+from typing import TYPE_CHECKING
 
 from serving.exports.waterfall import STAGES, Waterfall
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 WIDTH, ROW, LABEL, GAP = 900, 26, 330, 12
 BARS = 420
@@ -66,7 +68,9 @@ def waterfall_page(as_of: str, model: str, waterfalls: Sequence[Waterfall]) -> s
 
 
 @cache
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, select_autoescape  # noqa: PLC0415 - sizes need no page
+
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
     return environment.from_string(TEMPLATE)
 

@@ -7,8 +7,9 @@ sizes::
 
 It makes scores and an identity table of some million users (e-mail addresses of which four in ten
 are Gmail's, telephone numbers of four countries in the writings that people use, of which one in
-fifty is none), and exports all of them to Google: e-mail alone, then e-mail and telephone.
-Reading, consent, normalising, hashing, the search for the same person twice and writing count.
+fifty is none), and exports all of them to Google: e-mail alone, then e-mail and telephone, then
+with a ledger, then what changes when one in twenty takes the consent back. Reading, consent,
+normalising, hashing, the search for the same person twice, the comparison and writing count.
 Every export has a process of its own.
 """
 
@@ -32,22 +33,31 @@ from tests.benchmarks.tables import show
 
 MILLIONS = (1,)
 CHUNK = 500_000
+KINDS = ("plain", "full", "delta")
+KINDS_TOLD = {"plain": "", "full": ", with a ledger", "delta": ", the change of a twentieth"}
 DOMAINS = ("gmail.com", "Example.com", "gmail.com", "mail.example.org", "yahoo.example")
 COUNTRIES = ("US", "US", "DE", "GB", "FR")
 SETUP = """
 import datetime as dt
+from contextlib import nullcontext
 from serving.exports.audiences import Rules
 from serving.exports.destinations import DESTINATIONS
 from serving.exports.export import Export, export
+from serving.exports.ledger.ledger import open_ledger
 from serving.exports.scores import chosen_segments, open_scores
 """
 WORK = """
 scores = open_scores(Path(sys.argv[1]))
 rules = Rules(min_strength=0.0, minimum_age=18, moment=scores.moment)
-job = Export(scores, Path(sys.argv[2]), tuple(chosen_segments(scores, "1")),
-    (DESTINATIONS[sys.argv[4]],), rules)
-(waterfall,) = export(job, Path(sys.argv[3])).waterfalls
-assert waterfall.is_written and waterfall.counts["people"] > 0.95 * waterfall.counts["members"]
+kind = sys.argv[5]
+with nullcontext() if kind == "plain" else open_ledger(Path(sys.argv[3] + ".db")) as ledger:
+    job = Export(scores, Path(sys.argv[2]), tuple(chosen_segments(scores, "1")),
+        (DESTINATIONS[sys.argv[4]],), rules, delta=kind == "delta", ledger=ledger)
+    report = export(job, Path(sys.argv[3]))
+    for number in report.deliveries:
+        ledger.delivered(number)
+(waterfall,) = report.waterfalls
+assert waterfall.is_written and waterfall.counts["people"] > 0.94 * waterfall.counts["members"]
 """
 
 
@@ -85,6 +95,16 @@ def write_identities(path: Path, n_users: int, *, with_phones: bool) -> None:
         writer.write_table(pa.Table.from_batches(table.to_batches()))
     assert writer is not None
     writer.close()
+
+
+def withdrawn(place: Path) -> Path:
+    """The identities of a base after one in twenty has taken the consent back."""
+    path = place / "withdrawn.parquet"
+    if not path.exists():
+        refuses = pl.int_range(pl.len()) % 20 == 0
+        consent = pl.when(refuses).then(pl.lit("no")).otherwise("consent")
+        pl.scan_parquet(place / "people.parquet").with_columns(consent=consent).sink_parquet(path)
+    return path
 
 
 def _ids(users: np.ndarray) -> pl.Series:
@@ -147,9 +167,11 @@ def rows(millions: Sequence[float], folder: Path) -> list[dict[str, Any]]:
                 write_scores(place / "scores", n_users)
                 write_identities(place / "people.parquet", n_users, with_phones=with_phones)
             with tempfile.TemporaryDirectory(dir=folder) as out:
-                words = (f"{place}/scores", f"{place}/people.parquet", f"{out}/out")
-                cost = cost_of(WORK, *words, "google-ads-csv", setup=SETUP)
-            found.append(_row(told, n_users, cost))
+                for kind in KINDS if with_phones else KINDS[:1]:
+                    people = withdrawn(place) if kind == "delta" else place / "people.parquet"
+                    words = (f"{place}/scores", str(people), f"{out}/out", "google-ads-csv", kind)
+                    cost = cost_of(WORK, *words, setup=SETUP)
+                    found.append(_row(f"{told}{KINDS_TOLD[kind]}", n_users, cost))
     return found
 
 

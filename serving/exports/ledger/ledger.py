@@ -34,8 +34,7 @@ from serving.exports.ledger.membership import (
     packed,
     read_part,
     replace_parts,
-    rewrite,
-    settled,
+    settle,
     unpacked,
 )
 from serving.exports.ledger.schema import connect, salt_id, salt_of
@@ -166,7 +165,7 @@ class Ledger:
         with self.transaction():
             self._state(number, DELIVERED, of=(WRITTEN, FAILED))
             if one.kind != FORGET:
-                rewrite(self.db, one.target, settled)
+                settle(self.db, one.target)
 
     def failed(self, number: int, *, keep_acknowledged: bool = False) -> None:
         """A delivery has not arrived, or not whole: the next one sends its people again.

@@ -1,9 +1,11 @@
 """Who is on a list: rows of people in parts by the hash of the person, as the ledger keeps them.
 
-What lives here: reading and rewriting parts. A row says whether a person is surely on the list
-(`SURE`: the last word of the platform is known) and whether the newest delivery wants them there
-(`WANTED`: yes, no, or null where it does not touch them). A row that is not sure is one that may
-be on the list or not: both an addition and a removal of it are sent again.
+What lives here: reading and rewriting parts. Rows are written once for a delivery; that it has
+arrived is one mark for the whole list, which reading takes into account. A row says whether a
+person is surely on the list (`SURE`: the last word of the platform is known) and whether the
+newest delivery wants them there (`WANTED`: yes, no, or null where it does not touch them). A row
+that is not sure is one that may be on the list or not: both an addition and a removal of it are
+sent again.
 """
 
 import io
@@ -17,6 +19,9 @@ from serving.exports.spill import range_part
 HASH, ID, USER, OTHERS = "_hash", "_id", "_user", "_others"
 """Hash of the person, hash of all cells, salted hash of the user and of further users."""
 
+PLAIN = "_plain"
+"""Whether something was sent plain by which the person can be found, which is not kept."""
+
 SURE, WANTED, SINCE = "_sure", "_wanted", "_since"
 """What is known of the platform, what the newest delivery wants, day of the last addition."""
 
@@ -25,6 +30,7 @@ BOOKKEEPING: dict[str, pl.DataType | type[pl.DataType]] = {
     ID: pl.UInt64,
     USER: pl.UInt64,
     OTHERS: pl.List(pl.UInt64),
+    PLAIN: pl.Boolean,
     SURE: pl.Boolean,
     WANTED: pl.Boolean,
     SINCE: pl.Int32,
@@ -87,6 +93,7 @@ def replace_parts(
 ) -> None:
     """Put new parts in place of all old ones; `parts` gives number, how many, packed frame."""
     db.execute("DELETE FROM members WHERE target = ?", (target,))
+    db.execute("UPDATE targets SET settled = 0 WHERE id = ?", (target,))
     db.executemany(
         "INSERT INTO members (target, part, n_parts, frame) VALUES (?, ?, ?, ?)",
         ((target, *part) for part in parts),
@@ -108,6 +115,11 @@ def rewrite(
             db.execute(update, (packed(after), target, number))
 
 
+def settle(db: sqlite3.Connection, target: int) -> None:
+    """The newest delivery to a list has arrived."""
+    db.execute("UPDATE targets SET settled = 1 WHERE id = ?", (target,))
+
+
 def settled(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows after the newest delivery has arrived: what it wants is so."""
     kept = frame.filter(pl.col(WANTED).fill_null(value=True))
@@ -116,5 +128,9 @@ def settled(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read(db: sqlite3.Connection, target: int, number: int) -> pl.DataFrame:
-    query = "SELECT frame FROM members WHERE target = ? AND part = ?"
-    return unpacked(db.execute(query, (target, number)).fetchone()[0])
+    query = (
+        "SELECT frame, settled FROM members JOIN targets ON targets.id = target"
+        " WHERE target = ? AND part = ?"
+    )
+    frame, is_settled = db.execute(query, (target, number)).fetchone()
+    return settled(unpacked(frame)) if is_settled else unpacked(frame)

@@ -17,7 +17,7 @@ TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE targets (
     id INTEGER PRIMARY KEY, destination TEXT NOT NULL, level TEXT NOT NULL,
-    segment INTEGER NOT NULL, settings TEXT NOT NULL,
+    segment INTEGER NOT NULL, settings TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0,
     UNIQUE (destination, level, segment, settings));
 CREATE TABLE deliveries (
     id INTEGER PRIMARY KEY, target INTEGER NOT NULL REFERENCES targets, kind TEXT NOT NULL,

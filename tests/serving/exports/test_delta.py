@@ -157,21 +157,46 @@ def test_an_identifier_that_somebody_on_the_list_still_has_is_not_taken_off(worl
     assert sent == {"EMAIL": digest("a@x.example"), "EXTERN_ID": "a"}
 
 
-def test_people_sent_by_plain_identifiers_alone_are_told_as_stuck(world):
+DEVICES = ("2b6f0cc9-04d1-49c1-b2f1-1e1c5d1f3a77", "3b6f0cc9-04d1-49c1-b2f1-1e1c5d1f3a77")
+
+
+def devices(world: World, tables: list[pl.DataFrame]) -> list[ExportReport]:
+    """Deltas to Criteo, which is sent device ids plain; each arrives."""
     world.users = {name: User("") for name in "ab"}
-    devices = ["2b6f0cc9-04d1-49c1-b2f1-1e1c5d1f3a77", "3b6f0cc9-04d1-49c1-b2f1-1e1c5d1f3a77"]
-    people = pl.DataFrame({"user_id": ["a", "b"], "consent": ["yes"] * 2, "aaid": devices})
+    reports = []
     with open_ledger(world.folder / "ledger.db") as ledger:
-        job = world.job(ledger, "criteo")
-        people.write_parquet(job.identities)
-        ledger.delivered(export(job, world.folder / "out").deliveries[0])
-        for verdict in ("unchanged", "unchanged"):
+        for number, people in enumerate(tables):
             job = world.job(ledger, "criteo", delta=True)
-            people.head(1).write_parquet(job.identities)
-            (waterfall,) = export(job, world.folder / "out").waterfalls
-            assert (waterfall.verdict, waterfall.change.stuck) == (verdict, 1)
-    for device in devices:
-        assert device.encode() not in (world.folder / "ledger.db").read_bytes()
+            people.write_parquet(job.identities)
+            reports.append(export(job, world.folder / f"out{number}"))
+            for delivery in reports[-1].deliveries:
+                ledger.delivered(delivery)
+    return reports
+
+
+def test_a_plain_identifier_is_taken_off_while_the_identity_table_knows_it(world):
+    people = pl.DataFrame(
+        {"user_id": ["a", "b"], "email": ["a@x.example", "b@x.example"], "aaid": DEVICES}
+    )
+    before = people.with_columns(consent=pl.lit("yes"))
+    after = people.with_columns(consent=pl.Series(["no", "yes"]))
+    _, report, last = devices(world, [before, after, after])
+    assert (report.waterfalls[0].change.removed, report.waterfalls[0].change.stuck) == (1, 0)
+    bodies = [(world.folder / "out1" / name).read_text() for name in report.files]
+    assert [json.loads(body)["data"]["attributes"]["identifiers"] for body in bodies] == [
+        [digest("a@x.example")],
+        [DEVICES[0]],
+    ]
+    assert last.waterfalls[0].verdict == "unchanged"
+    assert DEVICES[0].encode() not in (world.folder / "ledger.db").read_bytes()
+
+
+def test_people_of_whom_nothing_is_known_any_more_are_told_as_stuck(world):
+    people = pl.DataFrame({"user_id": ["a", "b"], "consent": ["yes"] * 2, "aaid": DEVICES})
+    reports = devices(world, [people, people.head(1), people.head(1)])
+    assert [one.waterfalls[0].change.stuck for one in reports] == [0, 1, 1]
+    assert [one.waterfalls[0].verdict for one in reports[1:]] == ["unchanged"] * 2
+    assert "is not known any more" in reports[1].waterfalls[0].change.told
 
 
 def test_a_refused_audience_adds_nobody_and_still_takes_leavers_off(world, monkeypatch):

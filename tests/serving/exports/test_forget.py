@@ -143,6 +143,29 @@ def test_the_arm_of_a_forgotten_user_is_forgotten(world):
         assert len(ledger.arms()) == 7
 
 
+def test_plain_identifiers_are_taken_off_where_a_table_knows_them(world):
+    device = "2b6f0cc9-04d1-49c1-b2f1-1e1c5d1f3a77"
+    table = {"user_id": [f"user-{n}" for n in range(8)], "consent": ["yes"] * 8}
+    people = pl.DataFrame(table | {"aaid": [device, *[None] * 7], "email": ["a@x.example"] * 8})
+    with open_ledger(world.folder / "ledger.db") as ledger:
+        job = world.job(ledger, "criteo")
+        people.write_parquet(job.identities)
+        ledger.delivered(export(job, world.folder / "out").deliveries[0])
+        listed = world.folder / "list.txt"
+        listed.write_text("user-0")
+        plain = forget(
+            ledger,
+            listed,
+            receipt=world.folder / "receipt.json",
+            out=world.folder / "off",
+            identities=job.identities,
+        )
+    assert [one["without_payload"] for one in plain["lists"]] == [0]
+    texts = [path.read_text() for path in (world.folder / "off").rglob("*_madid.jsonl")]
+    assert device in "".join(texts)
+    assert device not in (world.folder / "receipt.json").read_text()
+
+
 def test_a_list_that_cannot_be_read_is_an_error(world, ledger):
     with pytest.raises(SourceError, match="cannot read the deletion list"):
         forget(

@@ -2,7 +2,6 @@
 
 import hashlib
 import multiprocessing
-import os
 import random
 import signal
 import time
@@ -66,7 +65,7 @@ def test_twenty_killed_exports_lose_and_double_nobody(tmp_path, processes, monke
         while not started.exists() and child.is_alive():
             time.sleep(0.001)
         time.sleep(pick.uniform(0, longest_s))
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join()
         n_killed += child.exitcode == -signal.SIGKILL
         report = run(world)

@@ -81,7 +81,7 @@ def test_strata_without_enough_users_are_pooled_and_tiny_tables_say_nothing():
 
 
 def test_outcomes_are_joined_by_salted_hash_and_missing_ones_are_nothing(tmp_path):
-    users = [f"u{n}" for n in range(400)]
+    users = [f"customer-{n}" for n in range(400)]
     people = pl.DataFrame({"user_id": users, "segment_id": [1] * 200 + [2] * 200})
     with open_ledger(tmp_path / "ledger.db") as ledger:
         with pytest.raises(ConfigError, match="has no control group"):

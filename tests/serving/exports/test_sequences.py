@@ -42,7 +42,7 @@ class Reference:
     names: tuple[str, ...]
     gone_users: set[str] = field(default_factory=set)
     gone_emails: set[str] = field(default_factory=set)
-    rows: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[str, str | None], set[str]]] = field(default_factory=dict)
 
     def audience(self) -> dict[str, set[str]]:
         """Addresses that should be on every list, with their users."""
@@ -53,31 +53,46 @@ class Reference:
                 found.setdefault(user.email, set()).add(name)
         return found
 
+    def pairs(self) -> dict[tuple[str, str | None], set[str]]:
+        """What the ledger has a row for: address and device, with all users of the address."""
+        found = self.audience()
+        return {(one, self.world.users[min(users)].device): users for one, users in found.items()}
+
+    def people(self) -> dict[str, str | None]:
+        """Digests of addresses, and the device that is sent along: the first of their users'."""
+        return {one: device for email, device in self.pairs() for one in digests({email})}
+
+    def identifiers(self, name: str) -> set[str]:
+        """Everything that should be on a list."""
+        known = self.people()
+        return set(known) | (set(known.values()) - {None} if name == "criteo" else set())
+
     def written(self) -> None:
         """The ledger knows of a delivery to every list."""
         for name in self.names:
-            self.rows.setdefault(name, {}).update(self.audience())
+            self.rows.setdefault(name, {}).update(self.pairs())
 
     def delivered(self, name: str) -> None:
         """A list is what it should be."""
-        self.rows[name] = self.audience()
+        self.rows[name] = self.pairs()
 
     def forget(self, user: str) -> set[str]:
         """Addresses that go with a user; who shares one of them is the same person."""
         own = self.world.users[user].email
-        known = {
-            email
-            for rows in self.rows.values()
-            for email, users in rows.items()
-            if user in users or email == own
-        }
-        same = [rows.get(email, set()) for rows in self.rows.values() for email in known]
-        self.gone_users |= {user}.union(*same)
+        every = [
+            (email, users) for rows in self.rows.values() for (email, _), users in rows.items()
+        ]
+        known = {email for email, users in every if user in users or email == own}
+        self.gone_users |= {user}.union(*(users for email, users in every if email in known))
         self.gone_emails |= known | {own}
-        for rows in self.rows.values():
-            for email in known:
-                rows.pop(email, None)
+        for name, rows in self.rows.items():
+            self.rows[name] = {pair: rows[pair] for pair in rows if pair[0] not in known}
         return known
+
+
+def device(number: int) -> str:
+    """A device id, which Criteo is sent plain: two users share each."""
+    return f"{number // 4:08x}-04d1-49c1-b2f1-1e1c5d1f3a77"
 
 
 def digests(emails: set[str]) -> set[str]:
@@ -102,13 +117,17 @@ class History:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.pick = random.Random(seed)  # noqa: S311 - a history
-        users = {f"u{number}": User(f"u{number}@x.example") for number in range(9)}
+        users = {
+            f"u{number}": User(f"u{number}@x.example", device(number) if number % 2 else None)
+            for number in range(9)
+        }
         self.world = World(folder, users)
         self.names = ("criteo",) if seed % 3 else ("criteo", "spotify")
         self.reference = Reference(self.world, self.names)
         self.platforms = {name: Platform() for name in self.names}
         self.out, self.ledger = folder / "out", folder / "ledger.db"
         self.n_emails, self.clean = 0, False
+        self.arrived: dict[str, str | None] = {}
 
     def change(self) -> None:
         """Some users change; the first never does, for nobody is no list."""
@@ -153,17 +172,16 @@ class History:
 
     def upload(self, report: ExportReport, *, delta: bool, whole: bool) -> None:
         """The platforms take all requests, or some of them; the ledger may be told so."""
-        expected = digests(set(self.reference.audience()))
         if delta and self.clean:
-            self.nothing_is_sent_twice(report, expected)
+            self.nothing_is_sent_twice(report)
         for name in report.files:
             n_lines = None if whole else self.pick.randrange(3)
             if n_lines != 0:
                 self.platforms[name.split("/")[0]].take(self.out / name, slice(n_lines))
         self.mark(report, whole=whole)
-        self.clean = whole
+        self.clean, self.arrived = whole, self.reference.people()
         for name, platform in self.platforms.items():
-            assert not whole or platform.people == expected, name
+            assert not whole or platform.people == self.reference.identifiers(name), name
 
     def mark(self, report: ExportReport, *, whole: bool) -> None:
         """Tell the ledger what has arrived; of a loss it may hear nothing."""
@@ -176,16 +194,17 @@ class History:
         for name in self.names if whole else ():
             self.reference.delivered(name)
 
-    def nothing_is_sent_twice(self, report: ExportReport, expected: set[str]) -> None:
-        """A difference after an arrival holds entrants and leavers alone."""
-        before = self.platforms["criteo"].people
+    def nothing_is_sent_twice(self, report: ExportReport) -> None:
+        """A difference after an arrival holds entrants, leavers and who has changed alone."""
+        now, before = self.reference.people(), self.arrived
         sent = {"add": Platform(), "remove": Platform(people=set(before))}
         for name in report.files:
             if "criteo" in name:
                 action = "remove" if "_remove_" in name else "add"
                 sent[action].take(self.out / name)
-        assert sent["add"].people == expected - before
-        assert before - sent["remove"].people == before - expected
+        added = sent["add"].people & set(now)
+        assert added == {one for one in now if before.get(one, "nobody") != now[one]}
+        assert set(before) - sent["remove"].people == set(before) - set(now)
 
     def forget(self, user: str) -> None:
         """A user asks to be deleted; the removal arrives."""
@@ -197,7 +216,8 @@ class History:
         receipt = self.world.folder / f"receipt-{user}.json"
         out = self.world.folder / f"off-{user}"
         with open_ledger(self.ledger) as ledger:
-            forget(ledger, listed, receipt=receipt, out=out)
+            last = self.world.folder / f"{self.world.n_written:03d}" / "people.parquet"
+            forget(ledger, listed, receipt=receipt, out=out, identities=last)
         for path in sorted(out.rglob("*.jsonl")):
             self.platforms["criteo"].take(path)
         assert not self.platforms["criteo"].people & known

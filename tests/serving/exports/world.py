@@ -20,6 +20,7 @@ class User:
     """What is known of one user."""
 
     email: str
+    device: str | None = None
     segment: int | None = 1
     consents: bool = True
 
@@ -46,10 +47,17 @@ class World:
         )
         write_scores(place / "scores", members)
         people = [
-            {"user_id": name, "email": one.email, "consent": "yes" if one.consents else "no"}
+            {
+                "user_id": name,
+                "email": one.email,
+                "aaid": one.device,
+                "consent": "yes" if one.consents else "no",
+            }
             for name, one in self.users.items()
         ]
-        pl.DataFrame(people).write_parquet(place / "people.parquet")
+        pl.DataFrame(people, schema_overrides={"aaid": pl.String}).write_parquet(
+            place / "people.parquet"
+        )
         return place / "scores", place / "people.parquet"
 
     def job(self, ledger: Ledger, *names: str, share: float | None = None, **more) -> Export:
@@ -79,7 +87,8 @@ class Platform:
     def take(self, path: Path, lines: slice = slice(None)) -> None:
         """Take the requests of a file of Criteo, or of some of its lines; or a file of Spotify."""
         if "spotify" in path.name:
-            self.people = set(path.read_text().split())
+            if "_devices" not in path.name:
+                self.people = set(path.read_text().split())
             return
         for line in path.read_text().splitlines()[lines]:
             attributes = json.loads(line)["data"]["attributes"]
