@@ -22,6 +22,12 @@ from segmenter.errors import ReviewError
 LOG_FILE = "decisions.jsonl"
 FIRST = "0" * 64
 """What the first entry holds in place of the digest of the one before."""
+IN_FILE, IN_RUN = "file", "run"
+PLACES = {
+    IN_FILE: f"{LOG_FILE} of the home that the server stands on: name it with --mlruns",
+    IN_RUN: "a run of the tracking server in front of this home: name it with --tracking-uri",
+}
+"""Where else the log of a registry may be, which must have one alone."""
 INTENT, DONE, VOID, NOTE = "intent", "done", "void", "note"
 MEND = "restore it from a backup"
 
@@ -122,7 +128,17 @@ class Entry:
 
 
 class DecisionLog(Protocol):
-    """Where entries are kept; see `FileLog` and `training.review.server_log.ServerLog`."""
+    """Where entries are kept; see `FileLog` and `training.review.server_log.ServerLog`.
+
+    Attributes
+    ----------
+    kind
+        `IN_FILE` or `IN_RUN`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Of the place."""
 
     def read(self) -> tuple[Entry, ...]:
         """Every entry, oldest first, after the chain was checked."""
@@ -142,6 +158,11 @@ class FileLog:
     """
 
     path: Path
+
+    @property
+    def kind(self) -> str:
+        """`IN_FILE`."""
+        return IN_FILE
 
     def read(self) -> tuple[Entry, ...]:
         """Every entry, oldest first.
@@ -213,8 +234,21 @@ def checked_chain(lines: Sequence[bytes], *, where: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def check_head(entries: Sequence[Entry], head: str | None, *, model: str) -> None:
+def check_head(
+    entries: Sequence[Entry], head: str | None, *, model: str, kind: str = IN_FILE
+) -> None:
     """Refuse a log that lacks the entry that a model's tag names.
+
+    Parameters
+    ----------
+    entries
+        Of the log.
+    head
+        `Entry.head` and the kind of the log that the model was told of last; None before that.
+    model
+        Its name.
+    kind
+        Of this log.
 
     Raises
     ------
@@ -223,10 +257,14 @@ def check_head(entries: Sequence[Entry], head: str | None, *, model: str) -> Non
     """
     if head is None:
         return
-    number = int(head.split()[0]) if head.split()[0].isdigit() else 0
-    if not 1 <= number <= len(entries) or entries[number - 1].head != head:
+    told, _, place = head.rpartition(" ")
+    if place in PLACES and place != kind:
+        message = f"decisions about {model} are kept in {PLACES[place]}"
+        raise ReviewError(message)
+    number = int(told.split()[0]) if told.split()[:1] and told.split()[0].isdigit() else 0
+    if not 1 <= number <= len(entries) or entries[number - 1].head != told:
         message = (
-            f"the log of decisions is broken: {model} was last told of entry {head[:20]}, and the "
+            f"the log of decisions is broken: {model} was last told of entry {told[:20]}, and the "
             f"log has {len(entries)} entries without it, so its end was cut off or it was "
             f"replaced; {MEND}"
         )

@@ -33,7 +33,7 @@ from training.tracking import as_registry_error
 PREVIOUS = "previous"
 """Alias of the version that was champion before."""
 HEAD_TAG = "decisions.head"
-"""Tag of a registered model: the last entry of the log that it was told of."""
+"""Tag of a registered model: the last entry that it was told of, and the kind of the log."""
 REGISTER, RENAME, FOUND = "register", "rename", "found"
 """Actions that no reviewer takes."""
 OUTSIDE = "not by a command of segmenter, or before these kept a log"
@@ -63,7 +63,7 @@ class Desk:
             If the log is broken.
         """
         entries = self.log.read()
-        check_head(entries, self._tags(model).get(HEAD_TAG), model=model)
+        check_head(entries, self._tags(model).get(HEAD_TAG), model=model, kind=self.log.kind)
         for entry in pending(entries):
             self._complete(entry)
         self._note_what_moved(model)
@@ -139,7 +139,8 @@ class Desk:
 
     def _tell(self, entry: Entry) -> None:
         """Let the registered model know the newest entry about it."""
-        self.client.set_registered_model_tag(entry.decision.model, HEAD_TAG, entry.head)
+        head = f"{entry.head} {self.log.kind}"
+        self.client.set_registered_model_tag(entry.decision.model, HEAD_TAG, head)
 
     def _note_what_moved(self, model: str) -> None:
         """Write down aliases that are not where the log left them."""

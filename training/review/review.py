@@ -16,7 +16,8 @@ from segmenter.registry import CHAMPION, ResolvedModel, resolve
 from segmenter.terminal import ProgressCallback
 from segmenter.tracking_server import Registry
 from training.review.approval import find_version
-from training.review.gates import Evidence, judge_gates
+from training.review.evidence import Evidence
+from training.review.gates import judge_gates
 from training.review.migration import migrate
 from training.review.outcomes import predict
 from training.review.sides import look

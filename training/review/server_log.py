@@ -11,7 +11,7 @@ from typing import Any
 
 from segmenter.errors import ReviewError
 from segmenter.mlflow_home import import_mlflow
-from training.review.decision_log import INTENT, Decision, Entry, checked_chain, pending
+from training.review.decision_log import IN_RUN, INTENT, Decision, Entry, checked_chain, pending
 
 EXPERIMENT = "segmenter decisions"
 """Its tag names the run; an experiment's name is unique, so that there is one log."""
@@ -35,6 +35,11 @@ class ServerLog:
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - mlflow.MlflowClient
         self._client, self._run = client, ""
         self._seen: tuple[Entry, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """`IN_RUN`."""
+        return IN_RUN
 
     def read(self) -> tuple[Entry, ...]:
         """Every entry, oldest first; what is decided next must follow from these.

@@ -80,7 +80,7 @@ def test_a_removed_or_repeated_line_is_noticed_by_the_chain_or_the_head(
     kept = lines[:place] + ([lines[place]] * 2 if repeated else []) + lines[place + 1 :]
     log.path.write_bytes(b"".join(kept))
     with pytest.raises(ReviewError, match="the log of decisions is broken"):
-        check_head(log.read(), head, model="m")
+        check_head(log.read(), f"{head} file", model="m")
 
 
 @settings(max_examples=40)
@@ -95,6 +95,14 @@ def test_a_torn_last_line_is_not_read_and_is_replaced_by_the_next_entry(
     assert log.read() == before[:-1]
     log.append(*content[0])
     assert [entry.decision for entry in log.read()] == [entry.decision for entry in before]
+
+
+def test_a_registry_has_one_log_alone(tmp_path):
+    log = FileLog(tmp_path / "log")
+    head = log.append(NOTE, Decision("review", "m", 1, "", "Ada", "")).head
+    check_head(log.read(), f"{head} file", model="m")
+    with pytest.raises(ReviewError, match="kept in a run of the tracking server"):
+        check_head(log.read(), f"{head} run", model="m")
 
 
 def test_an_intent_is_pending_until_it_is_done_or_void(tmp_path):

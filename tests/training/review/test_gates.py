@@ -17,11 +17,13 @@ from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import resolve
 from segmenter.segments.segment import Flag
 from tests.models import World, make_model
-from training.review.gates import Evidence, judge_gates, respects_consent
+from training.review.evidence import Evidence
+from training.review.gates import judge_gates
 from training.review.migration import migrate
 from training.review.outcomes import predict
 from training.review.sides import Side, look
 from training.review.slices import Slice, freeze
+from training.review.use_gates import respects_consent
 from training.review.verdict import FAIL, NOT_JUDGED, PASS, Bound, Margins, Pair, no_worse
 
 figures = st.floats(0, 1)
