@@ -207,12 +207,12 @@ class _Sequences:
         times = events.times
         seen = np.empty((6 + len(events.numbers), len(times)), dtype=np.float32)
         seen[0] = 0
-        seen[0, 1:] = np.log1p((np.diff(times) / SECOND_US).astype(np.float32)) / 8
+        seen[0, 1:] = np.log1p(((times[1:] - times[:-1]) / SECOND_US).astype(np.float32)) / 8
         seen[1] = events.visit_starts(VISIT_PAUSE_US)
         angles = (times % PERIODS_US).astype(np.float32) / PERIODS_US.astype(np.float32)
         angles *= np.float32(2 * math.pi)
         np.sin(angles, out=seen[2:6:2])
         np.cos(angles, out=seen[3:6:2])
-        values = np.nan_to_num(events.numbers)
+        values = np.where(np.isnan(events.numbers), np.float32(0), events.numbers)
         seen[6:] = np.sign(values) * np.log1p(np.abs(values))
         return seen.T
