@@ -120,7 +120,7 @@ def health_routes(service: Service) -> APIRouter:
         scorer = service.holder.current
         if time.monotonic() - checked_at > READY_FOR_S:
             try:
-                await service.worker.run(lambda: scorer.golden.check(scorer.model))
+                await service.worker.run(scorer.check)
             except BundleError as error:
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
             checked_at = time.monotonic()

@@ -80,6 +80,17 @@ class Scorer:
         """Reads and grows kept histories for the model."""
         return HistoryKeeper(self.model, max_recent=self.reader.limits.events_per_user)
 
+    def check(self) -> None:
+        """Ask again about the golden vectors.
+
+        Raises
+        ------
+        BundleError
+            If the network or the encoder of one user says something else.
+        """
+        self.golden.check(self.model)
+        check_one_user(self.model, self.golden)
+
     def assign(self, users: Sequence[UserEvents], now: dt.datetime) -> list[Answer]:
         """The segment of each user, or why there is none."""
         answers, embeddings, rows = self._embedded(users, now)

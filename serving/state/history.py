@@ -67,7 +67,8 @@ class KeptHistory:
     def to_bytes(self) -> bytes:
         """For a store."""
         settled = None if self.settled is None else _plain(self.settled)
-        return json.dumps({"form": FORM, "newest": self.newest, "settled": settled}).encode()
+        newest = {name: _packed_column(name, values) for name, values in self.newest.items()}
+        return json.dumps({"form": FORM, "newest": newest, "settled": settled}).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "KeptHistory":
@@ -82,7 +83,8 @@ class KeptHistory:
             plain = json.loads(content)
             _require_form(plain)
             settled = None if plain["settled"] is None else _read_settled(plain["settled"])
-            return cls(plain["newest"], settled)
+            newest = {name: _unpacked_column(column) for name, column in plain["newest"].items()}
+            return cls(newest, settled)
         except (ValueError, KeyError, TypeError) as error:
             message = (
                 "what is kept of a user must be of the form that this release writes; found "
@@ -113,6 +115,27 @@ def _read_settled(plain: dict[str, Any]) -> Settled:
     sums = HistorySums(**{name: _unpacked(value) for name, value in plain["sums"].items()})
     times, numbers = _unpacked(plain["times"]), _unpacked(plain["numbers"])
     return Settled(plain["reads"], sums, plain["visit"], times, numbers)
+
+
+def _packed_column(name: str, values: list[Any]) -> Any:  # noqa: ANN401 - texts, or packed numbers
+    """Times, and numbers among which None is NaN, as bytes; texts as they are."""
+    if name == "time":
+        return {"int64": _packed(np.array(values, dtype=np.int64))}
+    first = next((value for value in values if value is not None), None)
+    if isinstance(first, int | float):
+        return {"float64": _packed(np.array(values, dtype=np.float64))}
+    return values
+
+
+def _unpacked_column(column: Any) -> list[Any]:  # noqa: ANN401 - as above
+    """Inverse of `_packed_column`."""
+    if isinstance(column, list):
+        return column
+    ((kind, packed),) = column.items()
+    values: list[Any] = _unpacked(packed).tolist()
+    if kind == "float64":
+        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+    return values
 
 
 def _packed(value: Any) -> Any:  # noqa: ANN401 - a number or an array

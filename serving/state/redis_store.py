@@ -1,6 +1,6 @@
 """Histories in a Redis server, which processes of several machines may share.
 
-Needs ``pip install redis``, which nothing else here does.
+Needs the library ``redis``, which nothing else here does.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ class RedisStore:
         try:
             import redis  # noqa: PLC0415 - only who keeps histories in Redis needs it
         except ImportError as error:
-            message = "--state redis://... needs the library: pip install redis"
+            message = "--state redis://... needs the library: pip install '.[redis]'"
             raise ConfigError(message) from error
         self._error: type[Exception] = redis.RedisError
         self._lifetime_ms = int(retention.max_age_s * 1000)

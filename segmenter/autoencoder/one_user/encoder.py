@@ -167,9 +167,9 @@ class _Sequences:
     def pooled(self, events: UserEvents) -> list[np.ndarray]:
         """Pooled states and the mean event vector of each branch."""
         vectors = self._vectors(events)
-        gate, candidate = np.split(vectors @ self.gates + self.gate_bias, 2, axis=2)
-        opening = 1 / (1 + np.exp(-gate))
-        keep, new = 1 - opening, opening * np.tanh(candidate)
+        both, half = vectors @ self.gates + self.gate_bias, self.gates.shape[2] // 2
+        opening = 1 / (1 + np.exp(-both[:, :, :half]))
+        keep, new = 1 - opening, opening * np.tanh(both[:, :, half:])
         starts = [max(len(events) - n_events, 0) for n_events in self.n_events]
         for branch, start in enumerate(starts):
             new[branch, :start] = 0  # what it does not read leaves no state
@@ -186,15 +186,16 @@ class _Sequences:
         """Event vectors float32 [2, E, dimensions]."""
         seen = self._seen(events)
         known = self.table[events.codes].sum(axis=0) + self.bias
-        vectors = np.stack(np.split(seen @ self.numbers + known, 2, axis=1))
+        width = self.scale.shape[1]
+        halves = (slice(width), slice(width, None))
+        summed = seen @ self.numbers + known
+        vectors = np.stack([summed[:, half] for half in halves])
         for branch, n_events in enumerate(self.n_events):
             start = len(events) - n_events
             if start > 0:  # the oldest event that a branch reads has none before it
                 first = seen[start].copy()
                 first[:2] = 0, 1
-                half = np.split(first @ self.numbers + known[start], 2)[branch]
-                vectors[branch, start] = half
-        width = vectors.shape[2]
+                vectors[branch, start] = (first @ self.numbers + known[start])[halves[branch]]
         vectors -= vectors.sum(axis=2, keepdims=True) / width
         variance = np.square(vectors).sum(axis=2, keepdims=True) / width
         vectors /= np.sqrt(variance + self.epsilon)
@@ -207,12 +208,12 @@ class _Sequences:
         times = events.times
         seen = np.empty((6 + len(events.numbers), len(times)), dtype=np.float32)
         seen[0] = 0
-        seen[0, 1:] = np.log1p((np.diff(times) / SECOND_US).astype(np.float32)) / 8
+        seen[0, 1:] = np.log1p(((times[1:] - times[:-1]) / SECOND_US).astype(np.float32)) / 8
         seen[1] = events.visit_starts(VISIT_PAUSE_US)
         angles = (times % PERIODS_US).astype(np.float32) / PERIODS_US.astype(np.float32)
         angles *= np.float32(2 * math.pi)
         np.sin(angles, out=seen[2:6:2])
         np.cos(angles, out=seen[3:6:2])
-        values = np.nan_to_num(events.numbers)
+        values = np.where(np.isnan(events.numbers), np.float32(0), events.numbers)
         seen[6:] = np.sign(values) * np.log1p(np.abs(values))
         return seen.T

@@ -47,7 +47,7 @@ class UserEvents:
         """Whether each event opens a visit: the first, after a pause, or a new session; bool."""
         changed = np.ones(len(self), dtype=bool)
         if self.visits is None:
-            changed[1:] = np.diff(self.times) > pause_us
+            changed[1:] = self.times[1:] - self.times[:-1] > pause_us
         else:
             pairs = zip(self.visits[1:], self.visits, strict=False)
             changed[1:] = [later != before for later, before in pairs]

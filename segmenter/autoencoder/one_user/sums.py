@@ -58,7 +58,7 @@ class HistorySums:
 def sums_of(events: UserEvents, coder: FieldCoder) -> HistorySums:
     """Sums of some events."""
     times = events.times
-    days, gaps = times // DAY_US, np.diff(times)
+    days, gaps = times // DAY_US, times[1:] - times[:-1]
     counts = np.bincount(events.codes.ravel(), minlength=len(coder.field_of))
     counts[coder.starts] = 0
     codes = np.flatnonzero(counts)
@@ -141,7 +141,7 @@ def recent_of(
     """
     ages = ((as_of - times) / DAY_US).astype(np.float32)
     inside = (ages <= recent_days[:, None]).astype(np.float64)
-    values = np.nan_to_num(numbers.astype(np.float64))
+    values = np.where(np.isnan(numbers), 0, numbers).astype(np.float64)
     return np.vstack([inside.sum(axis=1), values @ inside.T])
 
 

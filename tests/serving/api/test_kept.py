@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from segmenter.clock import EPOCH
 from segmenter.mlflow_home import MlflowHome
@@ -16,6 +17,7 @@ from serving.api.settings import Limits
 from serving.state.stores import MemoryStore, Retention
 from tests.models import World, make_model
 from tests.serving.api.running import Client, requests_of, running
+from tests.serving.api.test_malformed import bodies, check
 
 NOWHERE = MlflowHome(Path("nowhere"))
 SAME = ("user_id", "segment_id", "segment_name", "second_segment_id", "as_of", "model_version")
@@ -99,6 +101,12 @@ def test_what_cannot_be_gone_on_with_is_a_conflict_and_changes_nothing(
 )
 def test_a_refusal_names_the_field(keeping: Client, body: dict, field: str) -> None:
     assert keeping.post("/v1/users:append", body).fields == [field]
+
+
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@given(bodies, st.sampled_from(["append", "forget"]))
+def test_any_body_is_answered_or_refused(keeping: Client, body: bytes, name: str) -> None:
+    check(keeping.post(f"/v1/users:{name}", body))
 
 
 @pytest.mark.parametrize("body", [{}, {"user_id": ""}, {"user_id": 1}, {"user_id": "a", "b": 1}])

@@ -79,11 +79,15 @@ def test_what_has_begun_is_finished_and_no_line_of_the_log_holds_a_user(
     world: World, request_of_one: dict
 ) -> None:
     request_of_one["user_id"] = "jane@example.org"
-    with serving("--model", world.bundle) as (process, client):
+    with serving("--model", world.bundle, "--state", "memory") as (process, client):
         client.post("/v1/assign", request_of_one)
         client.post("/v1/assign:batch", json_lines([request_of_one, {"user_id": "jane@"}]))
         client.post("/v1/assign?user=jane", request_of_one | {"events": "jane"})
         client.ask("POST", "/v1/jane", b"", referer="jane")
+        client.post("/v1/users:append", {"user_id": "jane", "events": []})
+        client.post("/v1/users:append", {"user_id": "jane", "events": request_of_one["events"]})
+        client.post("/v1/users:forget", {"user_id": "jane"})
+        client.ask("DELETE", "/v1/users/jane", b"")
         client.ask("JANE", "/v1/segments/jane", b"")
         line = json_lines([request_of_one])
         with closing(http.client.HTTPConnection(HOST, client.port, timeout=30)) as connection:
