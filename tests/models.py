@@ -16,6 +16,7 @@ from segmenter.events.ingest import ingest
 from segmenter.events.samples import planted_personas
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import PrototypeAssigner
+from segmenter.segments.coverage import fit_coverage
 from segmenter.segments.profiles import describe_segments
 from segmenter.segments.projection import fit_projection
 from training.config import TrainConfig
@@ -24,6 +25,7 @@ from training.segmentation import user_facts
 
 N_USERS = 120
 N_SEGMENTS = 5
+OUTSIDER_SHARE = 0.05
 SMALL = {
     "forecast_events": 32,
     "sequence_events": 32,
@@ -91,7 +93,12 @@ def make_model(
     space = projection(embeddings)
     means = KMeans(N_SEGMENTS, n_init=1, random_state=seed).fit(space)
     assigner = PrototypeAssigner.fit(means.cluster_centers_, space)
-    segment_id = assigner.assign(space).segment_id
+    assignment = assigner.assign(space)
+    segment_id = assignment.segment_id
+    half_core = np.arange(len(users)) % 2 == 0
+    rule = fit_coverage(
+        assignment, assigner, rows=users, in_core=half_core, outsider_share=OUTSIDER_SHARE
+    )
     facts = user_facts(prepared.reader, users, as_of=as_of)
     segments = describe_segments(
         segment_id,
@@ -101,6 +108,7 @@ def make_model(
         core=np.bincount(segment_id),
     )
     training = {"as_of": iso(as_of), "as_of_us": as_of, "store_digest": store.digest}
+    training["coverage"] = rule.to_json()
     return AudienceModel(network, projection, assigner, segments, training)
 
 

@@ -126,7 +126,7 @@ def test_users_without_an_event_until_then_have_no_segment(loaded, world, frame)
     found = loaded.predict(some, params={"with_embedding": True})
     full = loaded.predict(frame, params={"with_embedding": True})
     for row in (3, 5):
-        assert found.iloc[row].drop("user_id").tolist() == [None] * 5
+        assert found.iloc[row].drop("user_id").tolist() == [None] * 6
     rest = [row for row in range(12) if row not in (3, 5)]
     for name in OUTPUTS:
         if name != "strength":
