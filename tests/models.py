@@ -16,6 +16,7 @@ from segmenter.events.ingest import ingest
 from segmenter.events.samples import planted_personas
 from segmenter.events.store import EventStore
 from segmenter.segments.assignment import PrototypeAssigner
+from segmenter.segments.coverage import fit_coverage
 from segmenter.segments.density import Leaves
 from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.lineage import Lineage
@@ -31,6 +32,7 @@ from training.selection import Choice
 N_USERS = 120
 N_SEGMENTS = 5
 N_CORES = 12
+OUTSIDER_SHARE = 0.05
 SMALL = {
     "forecast_events": 32,
     "sequence_events": 32,
@@ -98,7 +100,12 @@ def make_model(
     space = projection(embeddings)
     means = KMeans(N_SEGMENTS, n_init=1, random_state=seed).fit(space)
     assigner = PrototypeAssigner.fit(means.cluster_centers_, space)
-    segment_id = assigner.assign(space).segment_id
+    assignment = assigner.assign(space)
+    segment_id = assignment.segment_id
+    half_core = np.arange(len(users)) % 2 == 0
+    rule = fit_coverage(
+        assignment, assigner, rows=users, in_core=half_core, outsider_share=OUTSIDER_SHARE
+    )
     facts = user_facts(prepared.reader, users, as_of=as_of)
     segments = describe_segments(
         segment_id,
@@ -108,6 +115,7 @@ def make_model(
         core=np.bincount(segment_id),
     )
     training = {"as_of": iso(as_of), "as_of_us": as_of, "store_digest": store.digest}
+    training["coverage"] = rule.to_json()
     model = AudienceModel(network, projection, assigner, segments, training)
     cores = KMeans(N_CORES, n_init=1, random_state=seed).fit_predict(space)
     leaves = Leaves(np.arange(len(users)), cores, np.zeros(N_CORES))

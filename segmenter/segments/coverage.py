@@ -18,6 +18,8 @@ GROUPS = (CORE, VOTED, SECOND, OUTSIDER)
 choice; farther out than any segment reaches."""
 CLOSE_CALL = 0.5
 """Strength below which the second choice is almost as good."""
+PRIOR_USERS = 20.0
+"""Users of a segment whose median counts as much as that of all segments."""
 TINY = 1e-9
 """Stands in for a distance of nothing."""
 
@@ -127,11 +129,18 @@ def fit_coverage(
         for number, inside in members.items()
     }
     usual = float(np.median(list(middles.values())))
-    # In a small segment the median is uncertain, so it goes halfway to that of all segments.
-    units = {number: np.sqrt(middle * usual) / reach[number] for number, middle in middles.items()}
-    units = {number: max(float(unit), TINY) for number, unit in units.items()}
+    units = {
+        number: max(_drawn(middle, usual, int(members[number].sum())) / reach[number], TINY)
+        for number, middle in middles.items()
+    }
     cut = float(np.quantile(novelty / _limits(units, segment), 1 - outsider_share))
     return CoverageRule({number: cut * unit for number, unit in units.items()}, core)
+
+
+def _drawn(middle: float, usual: float, n_users: int) -> float:
+    """A segment's median distance, drawn to the usual one the more the fewer users it has."""
+    weight = n_users / (n_users + PRIOR_USERS)
+    return float(middle**weight * usual ** (1 - weight))
 
 
 def _limits(limits: Mapping[int, float], segment_id: np.ndarray) -> np.ndarray:

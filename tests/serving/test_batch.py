@@ -20,8 +20,9 @@ from segmenter.events.samples import planted_personas
 from segmenter.files import digest_of_file
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel, resolve
+from segmenter.segments.coverage import GROUPS
 from serving.batch import ScoreReport, score
-from tests.models import N_USERS, World, make_store
+from tests.models import N_USERS, OUTSIDER_SHARE, World, make_store
 
 SCHEMA = {
     "user_id": pl.String(),
@@ -29,6 +30,7 @@ SCHEMA = {
     "segment_name": pl.String(),
     "strength": pl.Float32(),
     "second_segment_id": pl.Int32(),
+    "coverage": pl.String(),
     "as_of": pl.Datetime("us", "UTC"),
     "model_version": pl.String(),
     "macro_id": pl.Int32(),
@@ -102,6 +104,18 @@ def test_the_columns_hold_what_the_model_says(out, world):
     np.testing.assert_allclose(found["strength"], wanted.strength, atol=1e-4)
     np.testing.assert_allclose(vectors["embedding"].to_numpy(), embeddings, rtol=0, atol=1e-5)
     assert vectors["user_id"].to_list() == found["user_id"].to_list()
+
+
+def test_everybody_is_in_one_of_the_four_groups_and_the_manifest_counts_them(out, world):
+    found = table(out)
+    embeddings = world.model.embed(world.store, as_of=world.store.newest)
+    groups = world.model.coverage.groups(world.model.assign(embeddings))
+    assert found["coverage"].to_list() == [GROUPS[place] for place in groups]
+    counted = json.loads((out / "manifest.json").read_text())["segments"]
+    for group in GROUPS:
+        told = sum(segment["coverage"].get(group, 0) for segment in counted)
+        assert told == (found["coverage"] == group).sum()
+    assert (found["coverage"] == "outsider").sum() == round(OUTSIDER_SHARE * N_USERS)
 
 
 def test_embeddings_are_fixed_size_lists_for_every_reader(out, world):

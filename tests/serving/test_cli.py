@@ -70,7 +70,7 @@ def test_the_commands_that_are_printed_can_be_pasted(words):
     assert look == ["segmenter", "ui", "--mlruns", str(home)]
     ran = subprocess.run([sys.executable, *show[1:]], capture_output=True, text=True, check=False)  # noqa: S603 - what was printed
     assert ran.returncode == 0, ran.stderr
-    assert f"({N_USERS}, 11)" in ran.stdout
+    assert f"({N_USERS}, 12)" in ran.stdout
 
 
 def test_a_folder_and_another_time_can_be_scored(words, world):

@@ -1,13 +1,11 @@
-"""The tree of levels and the reliability curve on the page."""
+"""The tree of levels on the page."""
 
-import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from segmenter.segments.calibration import Reliability
 from segmenter.segments.hierarchy import Hierarchy
 from segmenter.segments.lineage import Lineage
 from segmenter.segments.segment import Segment
@@ -104,21 +102,6 @@ def test_the_page_draws_the_tree_and_escapes_names(name: str) -> None:
     assert not tags.open
 
 
-def test_a_report_without_levels_or_reliability_shows_neither() -> None:
+def test_a_report_without_levels_shows_no_tree() -> None:
     page = render(sample_report(n_users=300, n_segments=3))
     assert 'id="tree"' not in page
-    assert "mean what it says" not in page
-
-
-def test_the_reliability_curve_has_a_dot_for_each_bin() -> None:
-    found = Reliability((0.25, 0.75, 0.95), (0.3, 0.7, 0.9), (10, 20, 30), 0.05)
-    page = render(replace(sample_report(n_users=300, n_segments=3), reliability=found.to_json()))
-    start = page.index('<figure class="curve large reliability">')
-    figure = page[start : page.index("</figure>", start)]
-    assert re.findall(r"left:([\d.]+)%;top:([\d.]+)%", figure) == [
-        ("25.0", "70.0"),
-        ("75.0", "30.0"),
-        ("95.0", "10.0"),
-    ]
-    assert "20 users at strength 0.75" in figure
-    assert "0.050" in page
