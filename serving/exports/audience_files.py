@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from serving.exports.export import Export
 
 DAY_S = 86_400
+LEFT_BEHIND = "the platform's list still has people who left: delete it there"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def write_audience(
         added = writer.take_away()
     if is_refused and changes is not None:
         changes.refuse()
+        if changes.leaves_behind:
+            verdict = Verdict(REFUSED, f"{verdict.why}; {LEFT_BEHIND}")
     removed = writer.write(changes.removals(), REMOVE) if changes is not None else []
     files = writer.named([*removed, *added])
     if not files:

@@ -118,6 +118,11 @@ class Changes:
                     pl.when(off).then(pl.lit(value=False)).alias(WANTED),
                 ).write_ipc(self._place(number))
 
+    @property
+    def leaves_behind(self) -> bool:
+        """Whether people who should go stay, for only a whole new list could take them off."""
+        return self._any_gone and not self._takes_off
+
     def removals(self) -> Iterator[pl.DataFrame]:
         """People to be taken off, by what the ledger and the identity table know of them."""
         if not (self._takes_off and self._any_gone):

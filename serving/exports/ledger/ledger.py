@@ -36,6 +36,7 @@ from serving.exports.ledger.membership import (
     replace_parts,
     settle,
     unpacked,
+    unsettle,
 )
 from serving.exports.ledger.schema import connect, salt_id, salt_of
 
@@ -180,14 +181,20 @@ class Ledger:
         Raises
         ------
         LedgerError
-            If it has arrived, was never written, or a later one was.
+            If it was never written, or a later one was.
         """
         one = self.markable(number)
-        if one.state == DELIVERED:
-            message = f"delivery {number} has arrived; what it changed is not taken back"
+        newest = self.newest(one.target)
+        is_newest = newest is not None and newest.id == number
+        if one.state == DELIVERED and one.kind != FORGET and not is_newest:
+            message = (
+                f"delivery {number} has arrived, and a later one to the same list was written"
+            )
             raise LedgerError(message)
         with self.transaction():
-            self._state(number, FAILED, of=(WRITTEN, FAILED))
+            if one.state == DELIVERED and is_newest:
+                unsettle(self.db, one.target)
+            self._state(number, FAILED, of=(WRITTEN, FAILED, DELIVERED))
             if not keep_acknowledged:
                 self.db.execute("DELETE FROM acknowledged WHERE delivery = ?", (number,))
 

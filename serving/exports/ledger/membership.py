@@ -120,6 +120,16 @@ def settle(db: sqlite3.Connection, target: int) -> None:
     db.execute("UPDATE targets SET settled = 1 WHERE id = ?", (target,))
 
 
+def unsettle(db: sqlite3.Connection, target: int) -> None:
+    """A delivery that had arrived was sent again and did not: all of its people may be missing."""
+
+    def doubted(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.lit(value=False).alias(SURE), pl.lit(value=True).alias(WANTED))
+
+    rewrite(db, target, doubted)
+    db.execute("UPDATE targets SET settled = 0 WHERE id = ?", (target,))
+
+
 def settled(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows after the newest delivery has arrived: what it wants is so."""
     kept = frame.filter(pl.col(WANTED).fill_null(value=True))

@@ -120,8 +120,24 @@ def test_only_the_newest_delivery_can_arrive(world):
             ledger.failed(77)
         ledger.delivered(second.deliveries[0])
         ledger.delivered(second.deliveries[0])
-        with pytest.raises(LedgerError, match="has arrived; what it changed"):
-            ledger.failed(second.deliveries[0])
+    world.users["u1"].consents = False
+    run(world, "criteo", delta=True)
+    with (
+        open_ledger(world.folder / "ledger.db") as ledger,
+        pytest.raises(LedgerError, match="a later one to the same list was written"),
+    ):
+        ledger.failed(second.deliveries[0])
+
+
+def test_what_had_arrived_and_failed_when_sent_again_is_sent_again(world):
+    first = run(world, "criteo")
+    mark(world, first)
+    assert run(world, "criteo").deliveries == first.deliveries
+    mark(world, first, arrived=False)
+    report = run(world, "criteo", delta=True)
+    assert requests(world, report) == {"add": sorted(world.users)}
+    mark(world, report)
+    assert run(world, "criteo", delta=True).waterfalls[0].verdict == "unchanged"
 
 
 def test_a_new_address_replaces_the_old_one(world):
@@ -210,6 +226,16 @@ def test_a_refused_audience_adds_nobody_and_still_takes_leavers_off(world, monke
     mark(world, report)
     monkeypatch.setattr(gates, "HARD_FLOOR", 1)
     assert requests(world, run(world, "criteo", delta=True)) == {"add": ["u9"]}
+
+
+def test_a_refused_list_that_can_only_be_replaced_has_to_be_deleted_by_hand(world, monkeypatch):
+    mark(world, run(world, "spotify"))
+    monkeypatch.setattr(gates, "HARD_FLOOR", 50)
+    assert "delete it there" not in run(world, "spotify", delta=True).waterfalls[0].why
+    world.users["u0"].consents = False
+    report = run(world, "spotify", delta=True)
+    assert report.files == {}
+    assert report.waterfalls[0].why.endswith("delete it there")
 
 
 def test_memberships_that_would_end_are_renewed(world):

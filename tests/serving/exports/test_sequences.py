@@ -140,7 +140,7 @@ class History:
                 self.n_emails += 1
                 user.email = f"new{self.n_emails}@x.example"
             elif what == 2:
-                user.email = self.world.users[self.pick.choice(list(self.world.users))].email
+                user.email = self.world.users[self.pick.choice(list(self.world.users)[1:])].email
             else:
                 user.consents = not user.consents
 
