@@ -16,6 +16,7 @@ A message names what was found and the option or step that mends it. The tree:
     * `OutputError`: a result cannot be written where it was asked for
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
+        * `SegmentTooSmallError`: too few users to describe without describing one of them
 """
 
 
@@ -73,3 +74,7 @@ class SpaceError(SegmenterError):
 
 class SeedError(SpaceError):
     """A seed list is too small, or says nothing about who else belongs to it."""
+
+
+class SegmentTooSmallError(SpaceError):
+    """Too few users to describe without describing one of them."""
