@@ -115,7 +115,8 @@ class JourneyDecoder(nn.Module):
         self.events = EventEncoder(vocabulary, config.event_dimensions)
         knots = config.decoder_calendar
         n_places = 2 + (2 + knots if knots else 0)
-        self.register_buffer("calendar", torch.arange(float(knots), dtype=torch.float64))
+        dates = torch.arange(float(knots), dtype=torch.float64)
+        self.register_buffer("calendar", dates, persistent=knots > 0)
         self.recurrent = GatedRecurrence(config.event_dimensions + latent + n_places, width)
         self.from_latent = nn.Linear(latent, width)
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes.values())

@@ -20,6 +20,8 @@ from segmenter.space.neighbors import nearest_rows
 
 MAX_SCALE_USERS = 5_000
 """Users whose newest events the scales are learned of; more are taken evenly."""
+MAX_COUNTED_USERS, BLOCK_USERS = 50_000, 2_000
+"""Users among whom those of each value are counted, and how many are read at a time."""
 FRAME_STREAM = 1
 """Keeps the draws of frames apart from those of events."""
 FRAME_NEIGHBORS = 10
@@ -107,7 +109,27 @@ def _scales(
         classes, weights=visit_starts(batch)[later].double(), minlength=n_classes
     )
     share = opened / torch.bincount(classes, minlength=n_classes).clamp(min=1)
-    return Scales(numerals, share.numpy(), clock_of(batch.times.numpy()))
+    counts = _users_per_value(network, store, starts=starts, ends=ends)
+    return Scales(numerals, share.numpy(), clock_of(batch.times.numpy()), counts)
+
+
+def _users_per_value(
+    network: SequenceAutoencoder, store: EventStore, *, starts: np.ndarray, ends: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Per categorical field int64 [model codes], users who did each among many."""
+    vocabulary = network.vocabulary
+    reader = SequenceReader(store, vocabulary)
+    counts = {name: np.zeros(vocabulary.size(name), np.int64) for name in vocabulary.categorical}
+    step = max(1, -(-len(starts) // MAX_COUNTED_USERS))
+    first, last = starts[::step], ends[::step]
+    for block in range(0, len(first), BLOCK_USERS):
+        lot = slice(block, block + BLOCK_USERS)
+        batch = reader.between(first[lot], last[lot], np.zeros(len(first[lot]), np.int64))
+        for name, codes in batch.codes.items():
+            size = vocabulary.size(name)
+            pairs = torch.unique(batch.owner * size + codes)
+            counts[name] += np.bincount((pairs % size).numpy(), minlength=size)
+    return counts
 
 
 def decoder_input(network: SequenceAutoencoder, embeddings: np.ndarray) -> torch.Tensor:

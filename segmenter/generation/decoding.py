@@ -18,12 +18,14 @@ from torch import Tensor
 
 from segmenter.autoencoder.decoder import GAP, HOUR, JourneyDecoder
 from segmenter.events.batches import EventBatch
-from segmenter.events.vocabulary import MISSING
+from segmenter.events.vocabulary import MISSING, OTHER
 from segmenter.generation.numerals import Numerals
 
 SECOND_US, HOUR_US, DAY_US = 1_000_000, 3_600_000_000, 86_400_000_000
 BATCH_JOURNEYS = 512
 MIDDLE = 0.5
+MIN_VALUE_USERS = 5
+"""A value of fewer users than this could point at one of them."""
 EVENT_STREAM = 0
 
 
@@ -39,11 +41,21 @@ class Scales:
         float64 [classes of the gap], share of events after such a gap that open a visit.
     clock_us
         Times are multiples of it.
+    n_users
+        Per categorical field int64 [model codes], users who did each; what fewer than
+        `MIN_VALUE_USERS` did is never drawn.
     """
 
     numerals: dict[str, Numerals]
     opens: np.ndarray
     clock_us: int
+    n_users: dict[str, np.ndarray]
+
+    def hidden(self, name: str) -> Tensor:
+        """Codes of a field that are not drawn, bool [model codes]."""
+        rare = self.n_users[name] < MIN_VALUE_USERS
+        rare[[MISSING, OTHER]] = name == "event", False
+        return torch.from_numpy(rare)
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,7 @@ class _Steps:
         self, decoder: JourneyDecoder, latent: Tensor, *, frames: Frames, scales: Scales
     ) -> None:
         self.decoder, self.latent, self.frames, self.scales = decoder, latent, frames, scales
+        self.hidden = {name: scales.hidden(name) for name in decoder.fields}
         self.offset = decoder.from_latent(latent)
         self.state = torch.zeros_like(self.offset)
         self.previous = latent.new_zeros(len(latent), decoder.config.event_dimensions)
@@ -175,8 +188,8 @@ class _Steps:
                 drawn = torch.from_numpy(self.time[:n] // HOUR_US % 24)
             else:
                 logits = head(read)
-                if name == "event":
-                    logits[:, MISSING] = -torch.inf
+                if name in self.hidden:
+                    logits = logits.masked_fill(self.hidden[name], -torch.inf)
                 drawn = _draw(logits, torch.from_numpy(chance[:, link]), temperature)
             chosen[name] = drawn
             read = read + table(drawn)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from segmenter.errors import ConfigError, FitError
+from segmenter.errors import ConfigError, FitError, SegmentTooSmallError
 from segmenter.generation.density import Density, fit_density
-from segmenter.generation.population import Population, row_of_user
+from segmenter.generation.population import MIN_USERS, Population, row_of_user
 from segmenter.space.paths import graph_line, straight_line
 
 USER, SEGMENT = "user:", "segment:"
@@ -17,6 +17,24 @@ OVERDRAW = 2
 def population_points(population: Population, *, n: int, seed: int) -> np.ndarray:
     """Points float64 [n, d] as users of the whole population lie."""
     density = fit_density(population.learned.embeddings, seed=seed)
+    return _drawn(density, n, population=population, segment=None, seed=seed)
+
+
+def group_points(population: Population, members: np.ndarray, *, n: int, seed: int) -> np.ndarray:
+    """Points float64 [n, d] as a group of users lie, given by rows of ``population.learned``.
+
+    Raises
+    ------
+    SegmentTooSmallError
+        If the group has fewer than 50 users whom the model learned from.
+    """
+    if len(members) < MIN_USERS:
+        message = (
+            f"a group must have at least {MIN_USERS} users whom the model learned from before "
+            f"journeys are drawn for it; found {len(members)}; list more"
+        )
+        raise SegmentTooSmallError(message)
+    density = fit_density(population.learned.embeddings[members], seed=seed)
     return _drawn(density, n, population=population, segment=None, seed=seed)
 
 
@@ -91,11 +109,9 @@ def place_point(population: Population, place: str) -> np.ndarray:
     """
     kind, _, name = place.partition(":")
     if f"{kind}:" == USER and name:
-        row = row_of_user(population, name)
-        rows = np.array([row])
-        return population.model.embed(population.store, rows, as_of=population.as_of)[0].astype(
-            np.float64
-        )
+        store, as_of = population.store, population.as_of
+        rows = np.array([row_of_user(store, name, as_of=as_of)])
+        return population.model.embed(store, rows, as_of=as_of)[0].astype(np.float64)
     if f"{kind}:" == SEGMENT and name.isdigit():
         members = population.members(int(name))
         return population.learned.embeddings[members].mean(axis=0, dtype=np.float64)

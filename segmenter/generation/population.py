@@ -1,5 +1,6 @@
 """Real users of a store as a model sees them: those it learned from, and those it did not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from segmenter.errors import SegmentTooSmallError, SpaceError
 from segmenter.events.batches import EventBatch, SequenceReader, history_ends, users_until
 from segmenter.events.holdout import is_held_out
 from segmenter.events.store import EventStore
+from segmenter.events.vocabulary import FIRST
 from segmenter.generation.crowd import Crowd, read_crowd
+from segmenter.generation.decoding import MIN_VALUE_USERS
 from segmenter.generation.journeys import events_table
 from segmenter.terminal import ProgressCallback
 
@@ -69,6 +72,23 @@ class Population:
             )
             raise SegmentTooSmallError(message)
         return rows
+
+    def rare_values(self) -> dict[str, list[str]]:
+        """By field, values that fewer than five of the users have, of those the model knows."""
+        vocabulary = self.model.network.vocabulary
+        return {
+            name: [
+                vocabulary.label(name, code)
+                for code in np.flatnonzero(counts < MIN_VALUE_USERS).tolist()
+                if code >= FIRST
+            ]
+            for name, counts in self.learned.scales.n_users.items()
+        }
+
+    def is_listed(self, users: Sequence[str]) -> np.ndarray:
+        """Whether each user of the store is one of a list of ids, bool [store.n_users]."""
+        listed = pl.Series(list(users), dtype=pl.String)
+        return self.store.user_ids().is_in(listed.implode()).to_numpy()
 
     def events(self, crowd: Crowd) -> pl.DataFrame:
         """What some users did, as the model sees it and as far back as it decodes."""
@@ -130,22 +150,19 @@ def read_population(
     return Population(model, store, as_of, learned, held_out, segments[~held], segments[held])
 
 
-def row_of_user(population: Population, user: str) -> int:
-    """Row in the store of a user with events.
+def row_of_user(store: EventStore, user: str, *, as_of: int) -> int:
+    """Row in a store of a user with events at or before a time in microseconds.
 
     Raises
     ------
     SpaceError
-        If there is no such user, or no event until the as-of time.
+        If there is no such user, or no event until then.
     """
-    rows = np.flatnonzero((population.store.user_ids() == user).to_numpy())
+    rows = np.flatnonzero((store.user_ids() == user).to_numpy())
     if not len(rows):
         message = f"the store has no user {user!r}; check the id"
         raise SpaceError(message)
-    if (
-        history_ends(population.store, rows, population.as_of)[0]
-        == population.store.offsets[rows[0]]
-    ):
+    if history_ends(store, rows, as_of)[0] == store.offsets[rows[0]]:
         message = f"user {user!r} has no event until the as-of time; give a later --as-of"
         raise SpaceError(message)
     return int(rows[0])

@@ -10,6 +10,7 @@ Detection" (DOMIAS), AISTATS 2023. Yao et al.: "The DCR Delusion", ESORICS 2025:
 closest record misses leaks that membership inference finds.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,6 @@ RUN_EVENTS = 8
 """Successive events whose verbatim repetition is looked for."""
 N_RESAMPLES = 200
 DENSITY_NEIGHBORS = 5
-RARE_USERS = 5
-"""A value of fewer real users than this is rare: it may point at one of them."""
 LIMITS = (
     "It does not prove that nobody can be recognised: another attack may succeed.",
     "The model has no differential privacy, which alone would bound every attack.",
@@ -73,7 +72,7 @@ class Privacy:
     attacks
         Membership inference, the strongest first.
     rare_values
-        Values in the set that fewer than five users have, by field.
+        Values in the set that few users have, by field.
     limits
         What this does not prove.
     """
@@ -90,7 +89,12 @@ class Privacy:
 
 
 def measure_privacy(
-    generated: pl.DataFrame, *, learned: pl.DataFrame, held_out: pl.DataFrame, seed: int
+    generated: pl.DataFrame,
+    *,
+    learned: pl.DataFrame,
+    held_out: pl.DataFrame,
+    rare: Mapping[str, Sequence[str]],
+    seed: int,
 ) -> Privacy:
     """Attack a generated set.
 
@@ -102,6 +106,8 @@ def measure_privacy(
         Of real users whom the generator learned from.
     held_out
         Of real users whom it did not see; at least 2.
+    rare
+        By field, values that few real users have.
     seed
         Of samples and resamples.
     """
@@ -121,7 +127,15 @@ def measure_privacy(
         copied_runs_held_out=_share_in(runs, _single_runs(held_out, np.arange(len(other)))),
         nearer_to_learned=_nearer(made, own[order], other),
         attacks=_attacks(made, own, other, seed=seed),
-        rare_values=_rare_values(generated, learned),
+        rare_values={
+            name: int(
+                generated[name]
+                .unique()
+                .is_in(pl.Series(list(values), dtype=pl.String).implode())
+                .sum()
+            )
+            for name, values in rare.items()
+        },
     )
 
 
@@ -203,16 +217,3 @@ def _attack(name: str, truth: np.ndarray, score: np.ndarray, *, seed: int) -> At
         areas.append(roc_auc_score(truth[rows], score[rows]))
     low, high = np.quantile(areas, [0.05, 0.95])
     return Attack(name, float(roc_auc_score(truth, score)), float(low), float(high))
-
-
-def _rare_values(generated: pl.DataFrame, learned: pl.DataFrame) -> dict[str, int]:
-    """Values of the set that few real users have, counted by field."""
-    found = {}
-    for name, kind in generated.schema.items():
-        if kind != pl.String or name in ("user", "session", "order") or name not in learned:
-            continue
-        owners = learned.group_by(name).agg(pl.col("user").n_unique().alias("n"))
-        rare = owners.filter(pl.col("n") < RARE_USERS)[name].drop_nulls()
-        used = generated[name].drop_nulls().unique()
-        found[name] = int(used.is_in(rare.implode()).sum())
-    return found

@@ -59,9 +59,9 @@ def test_another_seed_gives_other_journeys(world: World, crowd: Crowd) -> None:
 
 
 @settings(max_examples=5)
-@given(st.integers(0, 2**31), st.integers(1, N))
+@given(seed=st.integers(0, 2**31), n=st.integers(1, N))
 def test_a_journey_does_not_depend_on_the_others_in_its_batch(
-    world: World, crowd: Crowd, seed: int, n: int
+    world: World, crowd: Crowd, *, seed: int, n: int
 ) -> None:
     alone = table(world, journeys(world, crowd, n, seed=seed))
     together = table(world, journeys(world, crowd, seed=seed))
@@ -117,9 +117,9 @@ def test_each_step_is_the_choice_of_the_network_that_reads_the_whole_journey(
 
 
 @settings(max_examples=5)
-@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.7, 1.0, 3.0]))
+@given(seed=st.integers(0, 2**31), temperature=st.sampled_from([0.0, 0.7, 1.0, 3.0]))
 def test_journeys_have_the_asked_length_and_run_forward(
-    world: World, crowd: Crowd, seed: int, temperature: float
+    world: World, crowd: Crowd, *, seed: int, temperature: float
 ) -> None:
     points = crowd.embeddings[:N]
     frames = frames_near(crowd, points, seed=seed)
