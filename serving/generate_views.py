@@ -41,7 +41,7 @@ def fidelity_table(report: "Report") -> Table:
     """The set and its controls, one column each."""
     table = table_of("How real it looks", ["", *report.fidelity])
     sets = list(report.fidelity.values())
-    rows: list[tuple[str, list[float | None]]] = [
+    rows: list[tuple[str, Sequence[float | None]]] = [
         ("told from real users, AUC (.5 is perfect)", [one.told_apart for one in sets]),
         *(
             (f"  by {family} alone", [one.by_family[family] for one in sets])

@@ -128,12 +128,7 @@ def measure_privacy(
         nearer_to_learned=_nearer(made, own[order], other),
         attacks=_attacks(made, own, other, seed=seed),
         rare_values={
-            name: int(
-                generated[name]
-                .unique()
-                .is_in(pl.Series(list(values), dtype=pl.String).implode())
-                .sum()
-            )
+            name: len(set(generated[name].to_list()) & set(values))
             for name, values in rare.items()
         },
     )

@@ -1,5 +1,6 @@
 """Decoding: what the network says step by step, the same for the same seed, alone or together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +110,8 @@ def test_each_step_is_the_choice_of_the_network_that_reads_the_whole_journey(
             if name == HOUR:
                 break  # an hour that does not fit its gap is not kept
             logits = head(read)
-            logits[:, 0] = -torch.inf if name == "event" else logits[:, 0]
+            if name in network.decoder.fields:
+                logits = logits.masked_fill(crowd.scales.hidden(name), -torch.inf)
             later = torch.ones(len(read), dtype=torch.bool)
             later[made.starts] = name != GAP
             assert torch.equal(logits.argmax(1)[later], classes[name][later]), name
@@ -158,6 +160,25 @@ def test_some_journeys_of_a_set_are_what_they_were(world: World, crowd: Crowd) -
             chosen.filter(pl.col("user") == one).drop("user"),
             whole.filter(pl.col("user") == user).drop("user"),
         )
+
+
+def test_what_hardly_anybody_did_is_never_drawn(world: World, crowd: Crowd) -> None:
+    counts = dict(crowd.scales.n_users)
+    common = int(np.argmax(counts["category"][2:])) + 2
+    counts["category"] = np.where(np.arange(len(counts["category"])) == common, 4, 50)
+    scales = replace(crowd.scales, n_users=counts)
+    made = journeys(world, replace(crowd, scales=scales), temperature=3.0)
+    assert not (made.batch.codes["category"] == common).any()
+    assert (journeys(world, crowd, temperature=3.0).batch.codes["category"] == common).any()
+
+
+def test_a_value_is_counted_once_per_user(world: World, crowd: Crowd) -> None:
+    vocabulary = world.model.network.vocabulary
+    owners = world.log.group_by("category").agg(pl.col("user").n_unique())
+    for text, n in owners.drop_nulls().iter_rows():
+        code = vocabulary.encode("category", [text])[0]
+        # The newest events alone are read, so that some of the older ones are not seen.
+        assert 0 < crowd.scales.n_users["category"][code] <= n
 
 
 @pytest.mark.parametrize("temperature", [-0.1, 5.1, float("nan")])
