@@ -3,8 +3,8 @@
 Never a standard normal: the latent is not made to be one, and most of its prior is empty. Every
 component has the covariance of a neighbourhood of at least 50 users and lies between its centre
 and one of them, such that components together vary as the neighbourhood does. How large
-neighbourhoods are is chosen by the likelihood of users that the mixture was not fitted to: a
-mixture that remembers its users loses there.
+neighbourhoods are, and how wide a component, is chosen by the likelihood of users that the mixture
+was not fitted to: a mixture that remembers its users loses there.
 
 References
 ----------
@@ -12,6 +12,7 @@ Vincent, Bengio: "Manifold Parzen Windows", NIPS 2002, for the local covariances
 "Approximating Posterior Distributions by Mixture", 1993, for the shrinkage of the centres.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,12 @@ MIN_USERS = 50
 NEIGHBORHOODS = (50, 80, 120, 200, 400)
 RIDGES = (0.03, 0.01, 0.003, 0.001)
 """Variance added to each direction, in units of the embeddings' own: few users need more."""
-WIDTH = 0.7
+WIDTHS = (0.7, 0.5, 0.35)
 """Spread of a component in units of its neighbourhood's. At 1 all components lie at the centres of
 crowds and nobody is drawn who stands apart (decoded journeys of students are told from real ones
-in .87 instead of .83 of pairs); far below it they would stand for single users."""
+in .87 instead of .83 of pairs); far below these they would stand for single users."""
+MAX_HELD = 500
+"""Held-out users by whom mixtures are compared."""
 MAX_COMPONENTS, MAX_TRIAL_COMPONENTS = 512, 128
 HELD_OUT = 0.2
 MAX_USERS = 20_000
@@ -48,8 +51,8 @@ class Density:
         float64 [c, d]; components weigh alike.
     factors
         float64 [c, d, d]: a standard normal times ``factors[c].T`` has the component's covariance.
-    n_neighbors
-        Users of each component.
+    n_neighbors, width
+        Users of each component, and its spread in units of theirs.
     vectors
         float32 [n, d], the users that it was fitted to.
     scale
@@ -63,6 +66,7 @@ class Density:
     means: np.ndarray
     factors: np.ndarray
     n_neighbors: int
+    width: float
     vectors: np.ndarray
     scale: np.ndarray
     border: float
@@ -106,18 +110,30 @@ def fit_density(vectors: np.ndarray, *, seed: int) -> Density:
     scale = np.maximum(vectors.std(axis=0, dtype=np.float64), 1e-9)
     known = vectors[order] / scale
     n_held = int(HELD_OUT * len(known))
-    held, fitted = known[:n_held], known[n_held:]
-    best, size, ridge = -np.inf, 0, 0.0
+    best, size, shape = _choose(known[:n_held][:MAX_HELD], known[n_held:])
+    means, factors = _neighborhoods(known, size, MAX_COMPONENTS).mixture(*shape)
+    return Density(
+        means * scale,
+        factors * scale[:, None],
+        size,
+        shape[0],
+        vectors,
+        scale,
+        _border(known),
+        best,
+    )
+
+
+def _choose(held: np.ndarray, fitted: np.ndarray) -> tuple[float, int, tuple[float, float]]:
+    """Likelihood of the best mixture, the size of its neighbourhoods, its width and its ridge."""
+    best, size, shape = -np.inf, 0, (0.0, 0.0)
     for trial in sorted({min(one, len(fitted)) for one in (*NEIGHBORHOODS, len(fitted))}):
         around = _neighborhoods(fitted, trial, MAX_TRIAL_COMPONENTS)
-        for added in RIDGES:
-            score = _log_likelihood(held, *around.mixture(added))
+        for candidate in itertools.product(WIDTHS, RIDGES):
+            score = _log_likelihood(held, *around.mixture(*candidate))
             if score > best:
-                best, size, ridge = score, trial, added
-    means, factors = _neighborhoods(known, size, MAX_COMPONENTS).mixture(ridge)
-    return Density(
-        means * scale, factors * scale[:, None], size, vectors, scale, _border(known), best
-    )
+                best, size, shape = score, trial, candidate
+    return best, size, shape
 
 
 @dataclass(frozen=True)
@@ -128,11 +144,11 @@ class _Neighborhoods:
     means: np.ndarray
     covariances: np.ndarray
 
-    def mixture(self, ridge: float) -> tuple[np.ndarray, np.ndarray]:
+    def mixture(self, width: float, ridge: float) -> tuple[np.ndarray, np.ndarray]:
         """Means and Cholesky factors of the components, with a variance added everywhere."""
-        means = self.means + np.sqrt(1 - WIDTH**2) * (self.users - self.means)
+        means = self.means + np.sqrt(1 - width**2) * (self.users - self.means)
         added = ridge * np.eye(self.means.shape[1])
-        return means, WIDTH * np.linalg.cholesky(self.covariances + added)
+        return means, width * np.linalg.cholesky(self.covariances + added)
 
 
 def _neighborhoods(known: np.ndarray, size: int, n_components: int) -> _Neighborhoods:

@@ -13,7 +13,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp, wasserstein_distance
 from sklearn.metrics import roc_auc_score
 
-from segmenter.generation.detection import _trees, told_apart
+from segmenter.generation.detection import N_FAMILY_FOLDS, small_trees, told_apart
 from segmenter.generation.features import KIND, VALUE_FIELD, Looks, Table
 from segmenter.space.neighbors import nearest_rows
 
@@ -90,7 +90,9 @@ def measure_fidelity(
         n_events=len(generated),
         told_apart=told_apart(real.values, made.values, seed=seed),
         by_family={
-            name: told_apart(real.family(name), made.family(name), seed=seed)
+            name: told_apart(
+                real.family(name), made.family(name), seed=seed, n_folds=N_FAMILY_FOLDS
+            )
             for name in real.families()
         },
         type_divergence=_divergence(held_out["event"], generated["event"]),
@@ -98,9 +100,9 @@ def measure_fidelity(
         category_divergence=_divergence(held_out[KIND], generated[KIND])
         if looks.categories
         else None,
-        gap_distance=wasserstein_distance(_gaps(held_out), _gaps(generated)),
+        gap_distance=float(wasserstein_distance(_gaps(held_out), _gaps(generated))),
         length_distance=float(ks_2samp(_lengths(held_out), _lengths(generated)).statistic),
-        value_distance=wasserstein_distance(_sizes(held_out), _sizes(generated))
+        value_distance=float(wasserstein_distance(_sizes(held_out), _sizes(generated)))
         if looks.has_value
         else None,
         trained_on_set=forecast["set"],
@@ -181,10 +183,7 @@ def _forecasts(
         if min(happened.mean(), truth.mean()) in (0.0, 1.0) or min(len(truth), len(happened)) < 20:
             found[name] = None
             continue
-        if happened.all() or truth.all():
-            found[name] = None
-            continue
-        trees = _trees(seed).fit(features, happened)
+        trees = small_trees(seed).fit(features, happened)
         found[name] = float(roc_auc_score(truth, trees.predict_proba(known)[:, 1]))
     return found
 

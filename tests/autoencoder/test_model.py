@@ -1,5 +1,7 @@
 """The network: same vector alone and in a batch, no look ahead, every kind of history."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -180,3 +182,15 @@ def test_mixed_precision_gives_nearly_the_same_losses_and_whole_gradients(model)
         assert all(torch.isfinite(gradient).all() for gradient in gradients)
         assert all(gradient.dtype == torch.float32 for gradient in gradients)
     model.zero_grad()
+
+
+def test_a_value_that_was_never_seen_throws_nobody_out_of_the_space() -> None:
+    known, unheard = random_lists(60, seed=0), random_lists(20, seed=1)
+    for name, texts in VOCABULARY.values.items():
+        for rows in known[name]:
+            rows[:] = [text if text in texts else texts[0] for text in rows]
+        for rows in unheard[name]:
+            rows[:] = ["never seen" for _ in rows]
+    sizes = replace(SIZES, profile_dimensions=48)  # more than the values have directions
+    profile = fit_profile(lambda: iter([batch_of(known)]), VOCABULARY, sizes, seed=0)
+    assert profile(batch_of(unheard)).abs().max() < 100
