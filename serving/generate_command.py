@@ -197,6 +197,12 @@ def _show(
         terminal.say(changes_table(f"What {request.direction.name} changes", found))
     if request.path is not None:
         terminal.say(path_table(events, drawn.step, request.path))
+    if drawn.path is not None:
+        terminal.say(
+            f"Decoded without lot, the path leads on with a rank correlation of "
+            f"{drawn.path.monotonicity:.2f}; its largest step is {drawn.path.largest_step:.0%} "
+            f"of the way (even: {1 / request.n_steps:.0%})."
+        )
     if request.place is not None:
         terminal.say("[yellow]These journeys follow one place; do not pass them on.[/yellow]")
     if drawn.correction is not None:

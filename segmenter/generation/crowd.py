@@ -110,7 +110,8 @@ def _scales(
     )
     share = opened / torch.bincount(classes, minlength=n_classes).clamp(min=1)
     counts = _users_per_value(network, store, starts=starts, ends=ends)
-    return Scales(numerals, share.numpy(), clock_of(batch.times.numpy()), counts)
+    newest = int(store.times[ends - 1].max())
+    return Scales(numerals, share.numpy(), clock_of(batch.times.numpy()), newest, counts)
 
 
 def _users_per_value(

@@ -41,6 +41,8 @@ class Scales:
         float64 [classes of the gap], share of events after such a gap that open a visit.
     clock_us
         Times are multiples of it.
+    newest
+        The last time of the log, microseconds: nothing is drawn after it.
     n_users
         Per categorical field int64 [model codes], users who did each; what fewer than
         `MIN_VALUE_USERS` did is never drawn.
@@ -49,6 +51,7 @@ class Scales:
     numerals: dict[str, Numerals]
     opens: np.ndarray
     clock_us: int
+    newest: int
     n_users: dict[str, np.ndarray]
 
     def hidden(self, name: str) -> Tensor:
@@ -211,7 +214,8 @@ class _Steps:
         if clock <= HOUR_US:
             ends = numerals.points[gap_class][:, [0, -1]] * SECOND_US
             gap = _at_hour(before, gap, hour=hour, ends=ends)
-        self.time = before + np.maximum(gap, 0)
+        after = np.minimum(before + np.maximum(gap, 0), self.scales.newest)
+        self.time = np.maximum(after, before)
         return self.time - before
 
     def _event(

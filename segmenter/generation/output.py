@@ -103,6 +103,11 @@ def _manifest(population: Population, request: Request, drawn: Drawn) -> dict[st
         "n_users": len(drawn.journeys),
         "n_events": int(drawn.journeys.batch.lengths.sum()),
         "max_events": population.model.network.config.sequence_events,
+        "path": drawn.path
+        and {
+            "monotonicity": drawn.path.monotonicity,
+            "largest_step": drawn.path.largest_step,
+        },
         "correction": None
         if correction is None
         else {

@@ -1,13 +1,17 @@
 """Points to decode: of everybody, of segments, of a mixture of them, of a place, along a path."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
+import torch
 
+from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.errors import ConfigError, FitError, SegmentTooSmallError
+from segmenter.generation.crowd import decoder_input
 from segmenter.generation.density import Density, fit_density
 from segmenter.generation.population import MIN_USERS, Population, row_of_user
-from segmenter.space.paths import graph_line, straight_line
+from segmenter.space.paths import Path, find_path, graph_line, straight_line
 
 USER, SEGMENT = "user:", "segment:"
 MAX_ROUNDS = 50
@@ -119,12 +123,51 @@ def place_point(population: Population, place: str) -> np.ndarray:
     raise ConfigError(message)
 
 
-def path_points(
+def decode_path(
     population: Population, start: str, end: str, *, n_steps: int, on_the_data: bool
-) -> np.ndarray:
-    """Points float64 [n_steps + 1, d] from a place to another, ends included."""
+) -> Path:
+    """A path from a place to another, each step of which changes what is decoded alike.
+
+    Parameters
+    ----------
+    population
+        The model and its users.
+    start, end
+        Places; see `place_point`.
+    n_steps
+        Points less one.
+    on_the_data
+        Along chains of users instead of straight.
+
+    Raises
+    ------
+    SpaceError
+        If a place is not known, or both decode alike.
+    """
     first, last = (place_point(population, one) for one in (start, end))
-    if not on_the_data:
-        return straight_line(first, last, n_points=n_steps + 1)
-    line = graph_line(population.learned.embeddings, first, last)
-    return line[np.round(np.linspace(0, len(line) - 1, n_steps + 1)).astype(np.int64)]
+    line = straight_line(first, last)
+    if on_the_data:
+        line = graph_line(population.learned.embeddings, first, last)
+    return find_path(line, partial(decoded_profile, population.model.network), n_steps=n_steps)
+
+
+def decoded_profile(network: SequenceAutoencoder, points: np.ndarray) -> np.ndarray:
+    """What points decode to without any lot, from the heads that read the latent alone.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    points
+        float [n, d], in the space of the embeddings.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n, p]: square roots of the shares of each field's values, so that distances
+        between profiles are Hellinger's.
+    """
+    latent = decoder_input(network, points)
+    with torch.inference_mode():
+        shares = [torch.softmax(head(latent), dim=1) for head in network.decoder.bags]
+        return torch.cat(shares, dim=1).sqrt().numpy()

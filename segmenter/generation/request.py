@@ -14,14 +14,15 @@ from segmenter.generation.detection import Correction, correct
 from segmenter.generation.features import Looks
 from segmenter.generation.journeys import Journeys, generate
 from segmenter.generation.points import (
+    decode_path,
     group_points,
     mixed_points,
-    path_points,
     place_point,
     population_points,
 )
 from segmenter.generation.population import Population
 from segmenter.space.directions import Direction
+from segmenter.space.paths import Path
 
 MAX_JOURNEYS = 100_000
 OVERSAMPLE = 4
@@ -103,12 +104,15 @@ class Drawn:
         int64 [J], point of the path; zeros without one.
     correction
         How the set was corrected; None where that was not asked for.
+    path
+        Of a path, its points with how evenly and steadily they lead on; None otherwise.
     """
 
     journeys: Journeys
     unmoved: Journeys | None
     step: np.ndarray
-    correction: Correction | None
+    correction: Correction | None = None
+    path: Path | None = None
 
 
 def draw(population: Population, request: Request) -> Drawn:
@@ -132,7 +136,12 @@ def draw(population: Population, request: Request) -> Drawn:
     FitError
         If hardly any point falls on the data.
     """
-    points = _points(population, request)
+    path = None
+    if request.path is not None:
+        path = decode_path(
+            population, *request.path, n_steps=request.n_steps, on_the_data=request.on_the_data
+        )
+    points = _points(population, request) if path is None else path.points.repeat(request.n, 0)
     step = np.repeat(np.arange(len(points) // request.n), request.n)
     if request.correction:
         return _corrected(population, request, points)
@@ -140,7 +149,7 @@ def draw(population: Population, request: Request) -> Drawn:
     if request.direction is not None:
         unmoved = _decode(population, request, points)
         points = request.direction.apply(points, amount=request.amount)
-    return Drawn(_decode(population, request, points), unmoved, step, None)
+    return Drawn(_decode(population, request, points), unmoved, step, path=path)
 
 
 def target_members(population: Population, request: Request) -> tuple[np.ndarray, np.ndarray]:
@@ -159,14 +168,9 @@ def target_members(population: Population, request: Request) -> tuple[np.ndarray
 
 
 def _points(population: Population, request: Request) -> np.ndarray:
-    """Points float64 [J, d] that journeys are decoded from, before any direction."""
+    """Points float64 [J, d] of a request that is no path, before any direction."""
     if request.place is not None:
         return np.tile(place_point(population, request.place), (request.n, 1))
-    if request.path is not None:
-        way = path_points(
-            population, *request.path, n_steps=request.n_steps, on_the_data=request.on_the_data
-        )
-        return np.repeat(way, request.n, axis=0)
     wanted = request.n * (OVERSAMPLE if request.correction else 1)
     if request.segments:
         return mixed_points(population, request.segments, n=wanted, seed=request.seed)
