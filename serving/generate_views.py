@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from segmenter.generation.report import Report
 
 SHOWN_EVENTS = 8
-PATH_FEATURES = 5
+PATH_FEATURES, PER_FAMILY = 6, 2
 
 
 def journey_table(events: "pl.DataFrame") -> Table:
@@ -92,12 +92,18 @@ def path_table(events: "pl.DataFrame", step: "np.ndarray", ends: tuple[str, str]
     """What the journeys at each point of a path hold: the things that change most."""
     import numpy as np  # noqa: PLC0415 - --help must not wait for it
 
-    from segmenter.generation.features import Looks  # noqa: PLC0415
+    from segmenter.generation.features import Looks, nan_mean  # noqa: PLC0415
 
     found = Looks.of(events).table(events)
-    means = np.stack([np.nanmean(found.values[step == one], axis=0) for one in np.unique(step)])
-    moved = np.abs(np.nan_to_num(means[-1] - means[0])) / (np.nanstd(found.values, axis=0) + 1e-9)
-    chosen = np.argsort(-moved, kind="stable")[:PATH_FEATURES].tolist()
+    means = np.stack([nan_mean(found.values[step == one]) for one in np.unique(step)])
+    spread = np.sqrt(nan_mean((found.values - nan_mean(found.values)) ** 2)) + 1e-9
+    moved = np.nan_to_num(np.abs(means[-1] - means[0]) / spread)
+    chosen: list[int] = []
+    for place in np.argsort(-moved, kind="stable").tolist():
+        family = found.names[place].split(":")[0]
+        if sum(found.names[one].startswith(f"{family}:") for one in chosen) < PER_FAMILY:
+            chosen.append(place)
+    chosen = chosen[:PATH_FEATURES]
     names = [found.names[one] for one in chosen]
     table = table_of(f"From {ends[0]} to {ends[1]}", ["step", *names])
     for one, row in enumerate(means):

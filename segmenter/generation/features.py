@@ -140,6 +140,13 @@ class Looks:
         return found
 
 
+def nan_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of each column's known values, NaN where there is none."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
+
+
 def _marked(events: pl.DataFrame) -> pl.DataFrame:
     """Events with their place, their gap, and what came before."""
     kind = pl.col(KIND).fill_null("(none)") if KIND in events.columns else pl.lit("")

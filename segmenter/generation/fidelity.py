@@ -14,7 +14,7 @@ from scipy.stats import ks_2samp, wasserstein_distance
 from sklearn.metrics import roc_auc_score
 
 from segmenter.generation.detection import N_FAMILY_FOLDS, small_trees, told_apart
-from segmenter.generation.features import KIND, VALUE_FIELD, Looks, Table
+from segmenter.generation.features import KIND, VALUE_FIELD, Looks, Table, nan_mean
 from segmenter.space.neighbors import nearest_rows
 
 COVERAGE_NEIGHBORS = 5
@@ -113,17 +113,10 @@ def measure_fidelity(
 
 def standard(table: Table, reference: Table) -> np.ndarray:
     """Features in units of a reference's spread, float64 [n, p]; what is missing is its mean."""
-    mean = np.nan_to_num(_nan_mean(reference.values))
-    spread = np.sqrt(_nan_mean((reference.values - mean) ** 2))
+    mean = np.nan_to_num(nan_mean(reference.values))
+    spread = np.sqrt(nan_mean((reference.values - mean) ** 2))
     spread = np.where(np.nan_to_num(spread) > 0, spread, 1.0)
     return np.nan_to_num(np.clip((table.values - mean) / spread, -EXTREME, EXTREME))
-
-
-def _nan_mean(values: np.ndarray) -> np.ndarray:
-    """Mean of each column's known values, NaN where there is none."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
-    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def coverage(real: np.ndarray, made: np.ndarray) -> float:

@@ -18,7 +18,16 @@ from segmenter.autoencoder.decoder import crop
 from segmenter.autoencoder.model import SequenceAutoencoder
 from segmenter.events.batches import EventBatch
 from segmenter.generation.crowd import Crowd, decoder_input
-from segmenter.generation.features import CATEGORY, LENGTH, MIX, TIME, VALUE, Looks, Table
+from segmenter.generation.features import (
+    CATEGORY,
+    LENGTH,
+    MIX,
+    TIME,
+    VALUE,
+    Looks,
+    Table,
+    nan_mean,
+)
 from segmenter.generation.journeys import events_table, generate
 
 N_DECODES = 6
@@ -125,13 +134,13 @@ def _profile_r2(
     for one in range(N_DECODES):
         made = generate(network, crowd, embeddings, seed=seed * N_DECODES + one)
         decoded.append(looks.table(events_table(made.batch, network.vocabulary)).values)
-    mean = Table(np.nanmean(np.stack(decoded), axis=0), real.names)
+    mean = Table(nan_mean(np.stack(decoded)), real.names)
     found = {}
     for block, pattern in BLOCKS:
         chosen = [place for place, name in enumerate(real.names) if pattern.match(name)]
         truth, guess = real.values[:, chosen], mean.values[:, chosen]
         known = ~np.isnan(truth) & ~np.isnan(guess)
-        total = np.where(known, (truth - np.nanmean(truth, axis=0)) ** 2, 0).sum()
+        total = np.where(known, (truth - nan_mean(truth)) ** 2, 0).sum()
         if total > 0:
             found[block] = float(1 - np.where(known, (truth - guess) ** 2, 0).sum() / total)
     return found

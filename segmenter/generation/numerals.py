@@ -21,6 +21,8 @@ MIN_VALUES = 20
 """Values below which a bin is taken as its centre: quantiles of few users are their values."""
 DECIMALS = (0, 1, 2, 3, 4)
 EXACT_SHARE = 0.999
+SHORT_FLOAT = 1.2e-7
+"""Relative error of the network's numbers."""
 CLOCKS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)
 """Day, hour, minute, second, millisecond."""
 
@@ -114,7 +116,8 @@ def _decimals(values: np.ndarray) -> int | None:
     """Fewest digits behind the point that nearly all values have; None if there are none."""
     for digits in DECIMALS:
         scaled = values * 10**digits
-        if len(values) and (np.abs(scaled - np.round(scaled)) < 1e-6).mean() >= EXACT_SHARE:
+        error = 1e-6 + SHORT_FLOAT * np.abs(scaled)
+        if len(values) and (np.abs(scaled - np.round(scaled)) <= error).mean() >= EXACT_SHARE:
             return digits
     return None
 

@@ -210,3 +210,11 @@ def test_a_number_drawn_from_a_class_is_of_that_class(values: list[int], chance:
 def test_the_clock_of_a_log_is_found(clock: int, text: str) -> None:
     times = np.random.default_rng(0).integers(0, 10_000, 500) * clock
     assert clock_of(times) == clock, text
+
+
+@pytest.mark.parametrize(("digits", "values"), [(0, [1, 5, 90]), (2, [0.99, 1.5, 1234.07])])
+def test_the_digits_of_a_number_survive_short_floats(digits: int, values: list[float]) -> None:
+    short = np.repeat(np.array(values, dtype=np.float32).astype(np.float64), 20)
+    numerals = fit_numerals(fit_number_classes(short.astype(np.float32)), short)
+    assert numerals.decimals == digits
+    assert set(numerals.draw(np.array([1, 2, 3]), np.full(3, 0.5)).tolist()) == set(values)
