@@ -68,7 +68,7 @@ class Population:
             message = (
                 f"a segment must have at least {MIN_USERS} users before journeys are drawn for "
                 f"it, so that none stands for a person; segment {segment} has {len(rows)} in this "
-                "store; choose a larger one or a coarser level"
+                "store, held-out users apart; choose a larger one or a coarser level"
             )
             raise SegmentTooSmallError(message)
         return rows

@@ -21,6 +21,7 @@ from segmenter.generation.features import KIND, Looks
 from segmenter.generation.fidelity import standard
 from segmenter.space.neighbors import nearest_rows
 
+WHAT, HOW_MUCH = ("event", KIND, "item"), ("value", "quantity")
 RUN_EVENTS = 8
 """Successive events whose verbatim repetition is looked for."""
 N_RESAMPLES = 200
@@ -62,7 +63,7 @@ class Privacy:
     n_learned, n_held_out
         Users compared.
     exact_copies
-        Generated journeys whose events are, one by one, those of a real user.
+        Generated journeys whose events and amounts are, one by one, those of a real user.
     copied_runs, copied_runs_held_out
         Share of generated runs of eight events that stand verbatim in the journey of exactly one
         user learned from, and the same for users held out: the excess is copying.
@@ -134,17 +135,18 @@ def measure_privacy(
     )
 
 
-def _texts(events: pl.DataFrame) -> pl.DataFrame:
-    """What each event was, as one text."""
-    fields = [name for name in ("event", KIND, "item") if name in events.columns]
-    told = pl.concat_str(*(pl.col(name).fill_null("") for name in fields), separator="\x1f")
-    return events.select("user", told=told)
+def _texts(events: pl.DataFrame, *fields: str) -> pl.DataFrame:
+    """What each event was, as one text of some fields."""
+    known = [
+        pl.col(name).cast(pl.String).fill_null("") for name in fields if name in events.columns
+    ]
+    return events.select("user", told=pl.concat_str(*known, separator="\x1f"))
 
 
 def _exact_copies(generated: pl.DataFrame, real: pl.DataFrame) -> int:
-    """Generated journeys with the very events of a real user; one-event journeys do not count."""
+    """Generated journeys with the very events and values of a real user; one event is none."""
     wholes = [
-        _texts(one)
+        _texts(one, *WHAT, *HOW_MUCH)
         .group_by("user", maintain_order=True)
         .agg(pl.len(), pl.col("told").str.join("\x1e"))
         .filter(pl.col("len") > 1)["told"]
@@ -155,7 +157,7 @@ def _exact_copies(generated: pl.DataFrame, real: pl.DataFrame) -> int:
 
 def _runs(events: pl.DataFrame) -> pl.DataFrame:
     """Every run of eight successive events of a user, as a hash."""
-    told = _texts(events)
+    told = _texts(events, *WHAT)
     shifted = [pl.col("told").shift(back).over("user") for back in range(RUN_EVENTS)]
     texts = told.select("user", text=pl.concat_str(*shifted, separator="\x1e"))
     return texts.drop_nulls().select("user", run=pl.col("text").hash())
