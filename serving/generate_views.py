@@ -68,7 +68,7 @@ def report_lines(report: "Report") -> list[Text]:
     use, privacy = report.latent_use, report.privacy
     best = privacy.attacks[0]
     return [
-        Text(f"Fidelity is {report.note}."),
+        Text(f"Fidelity: {report.note}."),
         Text(
             f"Latent: another user's costs {use.swap_gain:.0f} nats a journey, the mean one "
             f"{use.mean_gain:.0f}; free decodes give back {use.profile_r2:.0%} of the profile."

@@ -55,12 +55,31 @@ def _balanced(
     )
 
 
-def small_trees(seed: int) -> HistGradientBoostingClassifier:
-    """The classifier of every test here: boosted trees for a few hundred users."""
-    return HistGradientBoostingClassifier(
-        max_iter=100, max_leaf_nodes=15, learning_rate=0.08, min_samples_leaf=10,
-        max_features=0.8, early_stopping=False, random_state=seed,
-    )  # fmt: skip
+def fit_trees(
+    values: np.ndarray, truth: np.ndarray, *, seed: int
+) -> HistGradientBoostingClassifier:
+    """The classifier of every test here: boosted trees for a few hundred users.
+
+    Parameters
+    ----------
+    values
+        float64 [n, p]; NaN where nothing is known.
+    truth
+        int or bool [n], two classes.
+    seed
+        Of the features that a tree may look at.
+    """
+    trees = HistGradientBoostingClassifier(
+        max_iter=100,
+        max_leaf_nodes=15,
+        learning_rate=0.08,
+        min_samples_leaf=10,
+        max_features=0.8,
+        early_stopping=False,
+        random_state=seed,
+    )
+    unknown = np.isnan(values).all(axis=0)  # the trees cannot bin such a column
+    return trees.fit(np.where(unknown, 0.0, values), truth)
 
 
 def _out_of_fold(
@@ -70,7 +89,7 @@ def _out_of_fold(
     chances = np.zeros(len(truth))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     for fitted, held in folds.split(known, truth):
-        trees = small_trees(seed).fit(known[fitted], truth[fitted])
+        trees = fit_trees(known[fitted], truth[fitted], seed=seed)
         chances[held] = trees.predict_proba(known[held])[:, 1]
     return chances
 

@@ -13,7 +13,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp, wasserstein_distance
 from sklearn.metrics import roc_auc_score
 
-from segmenter.generation.detection import N_FAMILY_FOLDS, small_trees, told_apart
+from segmenter.generation.detection import N_FAMILY_FOLDS, fit_trees, told_apart
 from segmenter.generation.features import KIND, VALUE_FIELD, Looks, Table, nan_mean
 from segmenter.space.neighbors import nearest_rows
 
@@ -176,7 +176,7 @@ def _forecasts(
         if min(happened.mean(), truth.mean()) in (0.0, 1.0) or min(len(truth), len(happened)) < 20:
             found[name] = None
             continue
-        trees = small_trees(seed).fit(features, happened)
+        trees = fit_trees(features, happened, seed=seed)
         found[name] = float(roc_auc_score(truth, trees.predict_proba(known)[:, 1]))
     return found
 

@@ -16,7 +16,7 @@ from segmenter.generation.request import Request, target_members
 
 MIN_HELD_OUT = 100
 """Fewer held-out users are no measure; then users learned from are split in two halves."""
-MAX_USERS = 1_000
+MAX_USERS, MAX_LATENT_USERS = 1_000, 300
 GENERATED, COPY, MARKOV = "generated", "copy of real users", "Markov chain per cluster"
 HELD_OUT_NOTE = "compared with users whom the model did not learn from"
 HALVES_NOTE = (
@@ -36,7 +36,7 @@ class Report:
     fidelity
         Of the set and of each control.
     latent_use
-        What the decoder makes of its latent.
+        What the decoder makes of the latents of all users.
     privacy
         What attacks find.
     """
@@ -72,18 +72,27 @@ def report_on(generated: pl.DataFrame, population: Population, request: Request)
         name: measure_fidelity(one, real, learned=known, seed=request.seed)
         for name, one in sets.items()
     }
-    use = measure_latent_use(
-        population.model.network,
-        population.learned,
-        histories=population.histories(held_out),
-        embeddings=held_out.embeddings,
-        looks=Looks.of(known),
-        seed=request.seed,
-    )
     privacy = measure_privacy(
         made, learned=known, held_out=real, rare=population.rare_values(), seed=request.seed
     )
-    return Report(note, fidelity, use, privacy)
+    return Report(note, fidelity, _latent_use(population, seed=request.seed), privacy)
+
+
+def _latent_use(population: Population, *, seed: int) -> LatentUse:
+    """What the decoder makes of the latents of all users, whichever a request is about."""
+    crowd = population.held_out
+    if len(crowd.users) < MIN_HELD_OUT:
+        crowd = population.learned
+    chosen = np.random.default_rng(seed).permutation(len(crowd.users))[:MAX_LATENT_USERS]
+    crowd = crowd.only(np.sort(chosen))
+    return measure_latent_use(
+        population.model.network,
+        population.learned,
+        histories=population.histories(crowd),
+        embeddings=crowd.embeddings,
+        looks=Looks.of(population.events(crowd)),
+        seed=seed,
+    )
 
 
 def _compared(population: Population, request: Request) -> tuple[Crowd, Crowd, str]:

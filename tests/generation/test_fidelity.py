@@ -109,6 +109,12 @@ def test_chance_is_told_apart_by_chance(seed: int) -> None:
     assert abs(told_apart(shifted(300, 0, seed), shifted(300, 0, seed + 101), seed=0) - 0.5) < 0.1
 
 
+def test_a_feature_of_nobody_is_no_obstacle() -> None:
+    real, made = (np.hstack([shifted(60, 0, seed), np.full((60, 1), np.nan)]) for seed in (0, 1))
+    assert 0.2 < told_apart(real, made, seed=0) < 0.8
+    assert told_apart(real, made + 2, seed=0) > 0.8
+
+
 def test_coverage_counts_those_who_have_somebody_near() -> None:
     real = shifted(100, 0.0, 0)
     assert coverage(real, real) == 1
