@@ -63,6 +63,7 @@ def read_crowd(
     users: np.ndarray,
     embeddings: np.ndarray,
     as_of: int,
+    scales: Scales | None = None,
 ) -> Crowd:
     """Read what generation needs of some users.
 
@@ -78,13 +79,16 @@ def read_crowd(
         float32 [n, d] of them as of then.
     as_of
         Microseconds.
+    scales
+        Those of other users; None learns them of these.
     """
     ends = history_ends(store, users, as_of)
     starts = np.maximum(store.offsets[users], ends - network.config.sequence_events)
     frames = Frames(
         np.asarray(store.times[starts]), np.asarray(store.times[ends - 1]), ends - starts
     )
-    return Crowd(users, embeddings, frames, _scales(network, store, starts=starts, ends=ends))
+    learned = scales or _scales(network, store, starts=starts, ends=ends)
+    return Crowd(users, embeddings, frames, learned)
 
 
 def _scales(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -141,12 +142,10 @@ def read_population(
         )
         raise SegmentTooSmallError(message)
     embeddings = model.embed(store, users, as_of=as_of, progress=progress)
-    crowd = read_crowd(model.network, store, users=users, embeddings=embeddings, as_of=as_of)
-    learned = read_crowd(
-        model.network, store, users=users[~held], embeddings=embeddings[~held], as_of=as_of
-    )
+    read = partial(read_crowd, model.network, store, as_of=as_of)
+    learned = read(users=users[~held], embeddings=embeddings[~held])
+    held_out = read(users=users[held], embeddings=embeddings[held], scales=learned.scales)
     segments = model.assign(embeddings).segment_id
-    held_out = crowd.only(held)
     return Population(model, store, as_of, learned, held_out, segments[~held], segments[held])
 
 
