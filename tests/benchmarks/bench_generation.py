@@ -217,7 +217,13 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 def run(rows: Sequence[Row] | None = None) -> dict[str, Any]:
     """Every log that is at hand, three seeds each."""
     every = rows or [measured(name, seed) for name in available() for seed in range(N_SEEDS)]
-    return {"rows": summary(every), "runs": len(every)}
+    lines = summary(every)
+    rows_by_figure = [
+        {"figure": name, **{line["log"]: line[name] for line in lines}}
+        for name in lines[0]
+        if name != "log"
+    ]
+    return {"rows": rows_by_figure, "runs": len(every)}
 
 
 def main() -> None:
