@@ -21,6 +21,7 @@ A message names what was found and the option or step that mends it. The tree:
         * `StateUnreachableError`: where it is kept cannot be read or written now
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
+        * `SegmentTooSmallError`: too few users to describe without describing one of them
 """
 
 
@@ -98,3 +99,7 @@ class SpaceError(SegmenterError):
 
 class SeedError(SpaceError):
     """A seed list is too small, or says nothing about who else belongs to it."""
+
+
+class SegmentTooSmallError(SpaceError):
+    """Too few users to describe without describing one of them."""

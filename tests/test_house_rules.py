@@ -91,7 +91,7 @@ def test_the_top_level_is_the_agreed_one() -> None:
     [
         *("", "ingest", "train", "refit", "score", "segments", "report", "export"),
         *("space", "space lookalike", "serve", "api-key", "review", "approve", "history"),
-        *("drift", "compare"),
+        *("drift", "compare", "generate", "forecast"),
     ],
 )
 def test_help_does_not_wait_for_the_network_stack(command: str) -> None:

@@ -1,6 +1,5 @@
 """What the network learns from: histories that end at several cuts, and the windows after them."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from segmenter.events.batches import (
     history_ends,
     split_by_budget,
 )
+from segmenter.events.holdout import is_held_out
 from segmenter.events.store import EventStore
 from training.config import TrainConfig
 
@@ -106,16 +106,6 @@ def observed_from(store: EventStore, as_of: int) -> int:
     owner = np.searchsorted(before, chosen, side="right") - 1
     times = np.asarray(store.times[starts[owner] + chosen - before[owner]])
     return int(np.quantile(times, 0.001))
-
-
-def is_held_out(store: EventStore, share: float) -> np.ndarray:
-    """Users kept out of the gradient steps, bool [n_users], by a stable hash of the id."""
-    digests = (
-        hashlib.blake2b(user.encode(), digest_size=4, person=b"validation").digest()
-        for user in store.user_ids()
-    )
-    numbers = np.fromiter((int.from_bytes(digest, "big") for digest in digests), dtype=np.uint32)
-    return numbers < share * 2**32
 
 
 def plan_histories(

@@ -22,6 +22,8 @@ from training.data import BatchSizes, Histories, HistoryBatches, plan_histories
 
 MAX_PROFILE_USERS = 50_000
 """Users on whom document frequencies, singular vectors and quantiles are fitted."""
+MAX_CALENDAR_EVENTS = 100_000
+"""Events on which the knots of the calendar are placed."""
 MAX_NUMBER_EVENTS = 500_000
 """Events on which the classes of gaps and values are fitted."""
 
@@ -115,6 +117,7 @@ def prepare(
         profile = fit_profile(full_histories, vocabulary, sizes, seed=config.seed)
         numbers = _number_classes(full_histories, vocabulary.numeric)
         model = SequenceAutoencoder(vocabulary, sizes, numbers=numbers, profile=profile)
+        model.decoder.set_calendar(_some_times(full_histories))
     else:
         model = _grown(start, reader, full_histories, as_of=as_of)
     prepared = Prepared(model, reader, histories)
@@ -165,6 +168,12 @@ def _number_classes(
         for name in numeric:
             collected[name].append(batch.numbers[name].numpy()[::step])
     return {name: fit_number_classes(np.concatenate(parts)) for name, parts in collected.items()}
+
+
+def _some_times(histories: Callable[[], Iterator[EventBatch]]) -> torch.Tensor:
+    """Times of an even sample of the events, int64."""
+    times = torch.cat([batch.times for batch in histories()])
+    return times[:: max(1, len(times) // MAX_CALENDAR_EVENTS)]
 
 
 def untrained(model: SequenceAutoencoder, *, seed: int) -> SequenceAutoencoder:

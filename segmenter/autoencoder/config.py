@@ -30,6 +30,9 @@ class AutoencoderConfig:
         Weights of the forecast losses.
     crop_events, blank_share
         Steps decoded per user and pass; share of previous events hidden from the decoder.
+    decoder_calendar
+        Knots of the calendar that the decoder reads, beside the time since the first and until the
+        last event of a history; models of earlier versions read neither (0).
     """
 
     window_days: float
@@ -50,6 +53,7 @@ class AutoencoderConfig:
     latent_weight: float = 0.001
     crop_events: int = 48
     blank_share: float = 0.3
+    decoder_calendar: int = 16
 
     @property
     def recent_days(self) -> tuple[float, ...]:
@@ -63,4 +67,4 @@ class AutoencoderConfig:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "AutoencoderConfig":
         """Inverse of `to_json`."""
-        return cls(**plain)
+        return cls(**{"decoder_calendar": 0, **plain})

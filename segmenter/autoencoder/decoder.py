@@ -39,11 +39,18 @@ class Crop:
         int64 [B], events of the decoded history before the crop.
     total
         int64 [B], length of the decoded history.
+    before
+        int64 [B], time of the event before the crop; of the first event where there is none.
+    start, end
+        int64 [B], times of the first and the last event of the decoded history, microseconds.
     """
 
     events: EventBatch
     position: Tensor
     total: Tensor
+    before: Tensor
+    start: Tensor
+    end: Tensor
 
 
 def crop(batch: EventBatch, n_events: int, start: Tensor | None = None) -> Crop:
@@ -62,7 +69,19 @@ def crop(batch: EventBatch, n_events: int, start: Tensor | None = None) -> Crop:
     room = batch.lengths - lengths
     position = room if start is None else (start * (room + 1)).long().clamp(max=room)
     events = batch.take(ragged_range(batch.starts + position, lengths), lengths)
-    return Crop(events, position, batch.lengths)
+    first, last = batch.starts, batch.starts + batch.lengths - 1
+    before = (first + position - 1).maximum(first)
+    if not len(batch.times):
+        none = torch.zeros_like(position)
+        return Crop(events, position, batch.lengths, none, none, none)
+    times = batch.times
+    last_place = len(times) - 1
+    return Crop(
+        events,
+        position,
+        batch.lengths,
+        *(times[at.clamp(0, last_place)] for at in (before, first, last)),
+    )
 
 
 class JourneyDecoder(nn.Module):
@@ -94,7 +113,11 @@ class JourneyDecoder(nn.Module):
         sizes |= {name: numbers[name].n_classes for name in vocabulary.numeric}
         self.chain = tuple(sizes)
         self.events = EventEncoder(vocabulary, config.event_dimensions)
-        self.recurrent = GatedRecurrence(config.event_dimensions + latent + 2, width)
+        knots = config.decoder_calendar
+        n_places = 2 + (2 + knots if knots else 0)
+        dates = torch.arange(float(knots), dtype=torch.float64)
+        self.register_buffer("calendar", dates, persistent=knots > 0)
+        self.recurrent = GatedRecurrence(config.event_dimensions + latent + n_places, width)
         self.from_latent = nn.Linear(latent, width)
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes.values())
         self.decided = nn.ModuleList(nn.Embedding(size, width) for size in sizes.values())
@@ -170,9 +193,79 @@ class JourneyDecoder(nn.Module):
         padded, real = pad(vectors, batch.lengths)
         previous = torch.cat([torch.zeros_like(padded[:, :1]), padded[:, :-1]], dim=1)
         steps = torch.arange(padded.shape[1], device=latent.device)
-        place = (part.position[:, None] + steps).float()
-        total = part.total[:, None].clamp(min=1).float()
-        progress = torch.stack([place / total, torch.log1p(total).expand_as(place) / 8], dim=2)
+        place = part.position[:, None] + steps
+        times, _ = pad(batch.times[:, None], batch.lengths)
+        clock = torch.cat([part.before[:, None], times[:, :-1, 0]], dim=1)
+        ends = torch.stack([part.start, part.end], dim=1)[:, None]
+        progress = self._progress(place, part.total[:, None], clock=clock, ends=ends)
         repeated = latent[:, None].expand(-1, padded.shape[1], -1)
         states = self.recurrent(torch.cat([previous, repeated, progress], dim=2))
         return (states + self.from_latent(latent)[:, None])[real]
+
+    def advance(
+        self,
+        state: Tensor,
+        previous: Tensor,
+        latent: Tensor,
+        *,
+        place: int,
+        total: Tensor,
+        clock: Tensor,
+        ends: Tensor,
+    ) -> Tensor:
+        """Recurrent state before one more event of each history.
+
+        What the links of the chain read is this state and ``from_latent(latent)`` together.
+
+        Parameters
+        ----------
+        state
+            float32 [B, decoder_dimensions], before the event before; zeros at the start.
+        previous
+            float32 [B, event_dimensions], vectors of the events before; zeros at the start.
+        latent
+            float32 [B, latent].
+        place
+            Events before this one.
+        total
+            int64 [B], length of each history.
+        clock
+            int64 [B], time of the event before, of the first event at the start; microseconds.
+        ends
+            int64 [B, 2], times of the first and the last event.
+        """
+        progress = self._progress(torch.full_like(total, place), total, clock=clock, ends=ends)
+        return self.recurrent.advance(state, torch.cat([previous, latent, progress], dim=1))
+
+    def set_calendar(self, times: Tensor) -> None:
+        """Place the knots of the calendar evenly over the events of the training period.
+
+        Parameters
+        ----------
+        times
+            int64 [E], of many events.
+        """
+        parts = torch.linspace(0, 1, len(self.calendar), dtype=torch.float64)
+        if len(parts):
+            knots = torch.quantile(times.double() / SECOND_US, parts)
+            # Knots of one moment would leave their neighbours no room.
+            self.calendar.copy_(knots + torch.arange(len(knots)))
+
+    def _progress(self, place: Tensor, total: Tensor, *, clock: Tensor, ends: Tensor) -> Tensor:
+        """How far each event is in its history and in the calendar, float32 [..., places]."""
+        known = total.clamp(min=1).float()
+        columns = [place / known, (torch.log1p(known) / 8).expand_as(place)]
+        if not len(self.calendar):
+            return torch.stack(columns, dim=-1)
+        passed = (clock - ends[..., 0], ends[..., 1] - clock)
+        columns += [torch.log1p((one.clamp(min=0) / SECOND_US).float()) / 16 for one in passed]
+        return torch.cat([torch.stack(columns, dim=-1), self._date(clock)], dim=-1)
+
+    def _date(self, clock: Tensor) -> Tensor:
+        """Where times lie between the knots of the calendar, float32 [..., knots], sum 1."""
+        seconds = clock.double() / SECOND_US
+        after = torch.searchsorted(self.calendar, seconds).clamp(1, len(self.calendar) - 1)
+        low, high = self.calendar[after - 1], self.calendar[after]
+        part = ((seconds - low) / (high - low)).clamp(0, 1).float()[..., None]
+        date = part.new_zeros(*clock.shape, len(self.calendar))
+        return date.scatter(-1, after[..., None], part).scatter(-1, after[..., None] - 1, 1 - part)

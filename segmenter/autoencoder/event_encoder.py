@@ -56,19 +56,38 @@ class EventEncoder(nn.Module):
 
     def forward(self, batch: EventBatch) -> Tensor:
         """Event vectors, float32 [E, dimensions]."""
-        vectors = self.numbers(self._numbers(batch))
+        return self.vectors(batch, gaps_in_seconds(batch), visit_starts(batch))
+
+    def vectors(self, batch: EventBatch, gaps: Tensor, opens: Tensor) -> Tensor:
+        """Event vectors of events whose predecessors need not be in the batch.
+
+        Parameters
+        ----------
+        batch
+            E events, in any number of histories.
+        gaps
+            float32 [E], seconds since the user's event before.
+        opens
+            bool [E], whether an event opens a visit.
+
+        Returns
+        -------
+        Tensor
+            float32 [E, dimensions].
+        """
+        vectors = self.numbers(self._numbers(batch, gaps, opens))
         for name, table in zip(self.fields, self.embeddings, strict=True):
             vectors = vectors + table(batch.codes[name])
         return self.norm(vectors)
 
-    def _numbers(self, batch: EventBatch) -> Tensor:
+    def _numbers(self, batch: EventBatch, gaps: Tensor, opens: Tensor) -> Tensor:
         """Gap, visit start, clock and values of each event, float32 [E, 6 + numeric fields]."""
         hour_us = 3600 * SECOND_US
         hour = (batch.times % (24 * hour_us)).float() / (24 * hour_us) * (2 * math.pi)
         week = (batch.times % (168 * hour_us)).float() / (168 * hour_us) * (2 * math.pi)
         columns = [
-            torch.log1p(gaps_in_seconds(batch)) / 8,  # about 1 at an hour, 1.6 at six days
-            visit_starts(batch).float(),
+            torch.log1p(gaps) / 8,  # about 1 at an hour, 1.6 at six days
+            opens.float(),
             torch.sin(hour),
             torch.cos(hour),
             torch.sin(week),

@@ -152,6 +152,7 @@ def _grow_decoder(new: JourneyDecoder, old: JourneyDecoder, counts: dict[str, np
     """Heads in the chain are found by name: a new field stands before the gap and the numbers."""
     _grow_events(new.events, old.events)
     new.recurrent.load_state_dict(old.recurrent.state_dict())
+    new.calendar.copy_(old.calendar)
     new.from_latent.load_state_dict(old.from_latent.state_dict())
     for link, name in enumerate(new.chain):
         if name not in old.chain:

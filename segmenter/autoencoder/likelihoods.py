@@ -87,7 +87,9 @@ def fit_number_classes(values: np.ndarray, *, n_bins: int = 16) -> NumberClasses
     if len(rest) == 0:
         centre = float(np.median(known)) if len(known) else 0.0
         return NumberClasses(tuple(map(float, atoms)), (), (centre,))
-    edges = np.unique(np.quantile(rest, np.linspace(0, 1, n_bins + 1)[1:-1]).astype(np.float32))
+    # Edges are values themselves, so that no bin is empty.
+    parts = np.linspace(0, 1, n_bins + 1)[1:-1]
+    edges = np.unique(np.quantile(rest, parts, method="higher"))
     edges = edges[edges > rest.min()]
     bins = np.searchsorted(edges, rest, side="right")
     centres = [float(np.median(rest[bins == place])) for place in range(len(edges) + 1)]

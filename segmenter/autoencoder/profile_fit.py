@@ -20,6 +20,9 @@ from segmenter.events.vocabulary import Vocabulary
 
 MIN_SPREAD = 1e-9
 """A feature or direction that varies less than this says nothing about anybody."""
+MIN_SPREAD_SHARE = 1e-4
+"""Nor does a direction that varies so little beside the first: it is what rounding left, and in
+its units a value that was never seen would throw a user out of the space."""
 
 
 def fit_profile(
@@ -58,7 +61,8 @@ def fit_profile(
     _fit_directions(branch, histories, seed=seed)
     what = torch.cat([branch.what(batch) for batch in histories()])
     spread = what.std(dim=0, correction=0)
-    branch.what_scale.copy_(torch.where(spread > MIN_SPREAD, spread, 1.0))
+    heard = spread > max(MIN_SPREAD, MIN_SPREAD_SHARE * float(spread.max()))
+    branch.what_scale.copy_(torch.where(heard, spread, 1.0))
     return branch
 
 

@@ -66,8 +66,18 @@ class GatedRecurrence(nn.Module):
 
     def forward(self, steps: Tensor) -> Tensor:
         """States float32 [B, T, hidden_size] of steps float32 [B, T, input_size]."""
-        gate, candidate = self.gate_and_candidate(steps.transpose(0, 1)).chunk(2, dim=2)
+        keep, new = self._gates(steps.transpose(0, 1))
+        states: Tensor = _Scan.apply(keep, new)
+        return states.transpose(0, 1)
+
+    def advance(self, state: Tensor, step: Tensor) -> Tensor:
+        """State float32 [B, hidden_size] after one more step float32 [B, input_size]."""
+        keep, new = self._gates(step)
+        return torch.addcmul(new, keep, state)
+
+    def _gates(self, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """What is kept of the state before, and what is added to it, of each step."""
+        gate, candidate = self.gate_and_candidate(steps).chunk(2, dim=-1)
         # Under mixed precision the products are short floats; sums over many steps must not be.
         opening = torch.sigmoid(gate.float())
-        states: Tensor = _Scan.apply(1 - opening, opening * torch.tanh(candidate.float()))
-        return states.transpose(0, 1)
+        return 1 - opening, opening * torch.tanh(candidate.float())

@@ -1,5 +1,7 @@
 """The network: same vector alone and in a batch, no look ahead, every kind of history."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -180,3 +182,44 @@ def test_mixed_precision_gives_nearly_the_same_losses_and_whole_gradients(model)
         assert all(torch.isfinite(gradient).all() for gradient in gradients)
         assert all(gradient.dtype == torch.float32 for gradient in gradients)
     model.zero_grad()
+
+
+def test_a_value_that_was_never_seen_throws_nobody_out_of_the_space() -> None:
+    known, unheard = random_lists(60, seed=0), random_lists(20, seed=1)
+    for name, texts in VOCABULARY.values.items():
+        for rows in known[name]:
+            rows[:] = [text if text in texts else texts[0] for text in rows]
+        for rows in unheard[name]:
+            rows[:] = ["never seen" for _ in rows]
+    sizes = replace(SIZES, profile_dimensions=48)  # more than the values have directions
+    profile = fit_profile(lambda: iter([batch_of(known)]), VOCABULARY, sizes, seed=0)
+    assert profile(batch_of(unheard)).abs().max() < 100
+
+
+def test_a_model_from_before_the_calendar_still_decodes(model: SequenceAutoencoder) -> None:
+    plain = SIZES.to_json()
+    del plain["decoder_calendar"]
+    sizes = AutoencoderConfig.from_json(plain)
+    old = SequenceAutoencoder(VOCABULARY, sizes, numbers=model.numbers, profile=model.profile)
+    assert not any("calendar" in name for name in old.state_dict())
+    batch = batch_of(random_lists(5, seed=3))
+    part = crop(batch.tail(16), 8)
+    nll = old.eval().decoder.step_nll(old.decoder_input(old.encode(batch)), part)
+    assert all(torch.isfinite(link).all() for link in nll.values())
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, AS_OF), min_size=2, max_size=50))
+def test_every_time_has_its_place_between_two_knots(
+    model: SequenceAutoencoder, times: list[int]
+) -> None:
+    decoder, moments = model.decoder, torch.tensor(times)
+    before = decoder.calendar.clone()
+    decoder.set_calendar(moments)
+    date = decoder._date(torch.cat([moments, torch.tensor([-DAY_US, 2 * AS_OF])]))
+    knots = (decoder.calendar * 1e6).long()
+    assert torch.allclose(date.sum(1), torch.ones(len(date)))
+    assert ((date > 0).sum(1) <= 2).all()
+    assert torch.equal(decoder._date(knots).argmax(1), torch.arange(len(knots)))
+    assert date[-2, 0] == date[-1, -1] == 1  # outside is the nearest end
+    decoder.calendar.copy_(before)

@@ -14,6 +14,7 @@ from segmenter.autoencoder.config import DAY_US
 from segmenter.autoencoder.encoder import pad
 from segmenter.errors import FitError
 from segmenter.events.batches import EventBatch, SequenceReader
+from segmenter.events.holdout import is_held_out
 from segmenter.events.store import EventStore
 from segmenter.events.vocabulary import fit_vocabulary
 from segmenter.validity.guard import PastStore
@@ -25,7 +26,6 @@ from training.data import (
     Histories,
     HistoryBatches,
     choose_cuts,
-    is_held_out,
     observed_from,
     plan_histories,
 )
