@@ -16,6 +16,10 @@ A message names what was found and the option or step that mends it. The tree:
     * `OutputError`: a result cannot be written where it was asked for
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
+        * `UnreadableError`: the embeddings do not tell what an answer would have to rest on
+    * `CreativeError`: a creative library or its space cannot be used
+        * `EncoderError`: a checkpoint of images and texts is missing, unsafe or answers wrongly
+        * `ExtraMissingError`: the libraries of an optional extra are not installed
 """
 
 
@@ -73,3 +77,19 @@ class SpaceError(SegmenterError):
 
 class SeedError(SpaceError):
     """A seed list is too small, or says nothing about who else belongs to it."""
+
+
+class UnreadableError(SpaceError):
+    """The embeddings do not tell what an answer would have to rest on."""
+
+
+class CreativeError(SegmenterError):
+    """A creative library or its space cannot be used."""
+
+
+class EncoderError(CreativeError):
+    """A checkpoint of images and texts is missing, unsafe or answers wrongly."""
+
+
+class ExtraMissingError(CreativeError):
+    """The libraries of an optional extra are not installed."""
