@@ -9,7 +9,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
-from serving import online_commands, space_commands
+from serving import creative_commands, online_commands, space_commands
 from serving.exports.command import export
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add every command of this room to the application."""
     app.command("score")(score)
     space_commands.register(app)
+    creative_commands.register(app)
     app.command("export")(export)
     online_commands.register(app)
 

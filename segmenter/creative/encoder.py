@@ -55,8 +55,8 @@ class Encoder:
     model, processor
         Of transformers.
     identity
-        Name, digest of the weights, digest of the preprocessing, family, and the versions of the
-        libraries: spaces of different identities are never compared.
+        Where it is, its name and family, digests of weights and preprocessing, versions of the
+        libraries: spaces of different weights are never compared.
     """
 
     model: Any
@@ -168,6 +168,7 @@ def _identity(name: str, model: Any, processor: Any) -> dict[str, str]:  # noqa:
         if isinstance(value, str | int | float | bool | list | dict) and "processor" not in key
     }
     return {
+        "checkpoint": str(Path(name).resolve()) if Path(name).is_dir() else name,
         "name": Path(name).name if Path(name).is_dir() else name,
         "family": model.config.model_type,
         "weights": digest,

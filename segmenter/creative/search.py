@@ -12,6 +12,7 @@ import polars as pl
 
 from segmenter.space.latent_space import LatentSpace
 from segmenter.space.neighbors import score_rows, top
+from segmenter.space.reach import balanced_order
 
 N_REFERENCES = 200
 """Pictures of the library whose own searches tell what a picture query may score."""
@@ -75,6 +76,7 @@ def search_list(
     where: str | None = None,
     standings: Sequence[float] = (),
     tags: Sequence[str] = (),
+    balance: str | None = None,
 ) -> Hits:
     """Rank one list by one or several queries.
 
@@ -94,17 +96,20 @@ def search_list(
         nothing.
     tags
         Columns whose base rates are told.
+    balance
+        Column whose values shall have at the top the shares that they have in the list.
     """
     scores = [score_rows(space.vectors, query, metric="dot") for query in queries]
     z = np.mean([_standardised(one) for one in scores], axis=0)
-    found = top(z, k=k, allowed=None if where is None else space.group(where))
+    order = z if balance is None else balanced_order(z, space.attribute(balance).codes)
+    found = top(order, k=k, allowed=None if where is None else space.group(where))
     means = np.mean(scores, axis=0)[found.rows]
     reached = [float(one[found.rows].mean()) for one in scores]
     above = [mine > least for mine, least in zip(reached, standings, strict=False)]
     return Hits(
         ids=tuple(space.ids.gather(found.rows)),
         scores=means.astype(np.float64),
-        z=found.scores,
+        z=z[found.rows],
         stands_out=all(above) if above else None,
         rates=_base_rates(space, found.rows, tags),
     )
