@@ -81,9 +81,9 @@ def refresh(  # noqa: PLR0917 - a command's options are its parameters
     from serving.space_plain import plain  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
-    library, words = opened(space), words_of(space)
-    study = measure_brand_drift(library, words, by=by, seed=seed)
-    found = refresh_region(library, study, words, region=region, seed=seed)
+    library = opened(space)
+    study = measure_brand_drift(library, words_of(space), by=by, seed=seed)
+    found = refresh_region(library, study, region=region, seed=seed)
     terminal.say(refresh_table(found))
     terminal.say(Text(found.brief()))
     if sheet is not None:

@@ -53,7 +53,7 @@ def name_direction(
     *,
     basis: np.ndarray | None = None,
     n: int = 5,
-    only: Sequence[str] | None = None,
+    without: Sequence[str] = (),
 ) -> Naming:
     """Name a direction between pictures.
 
@@ -70,15 +70,15 @@ def name_direction(
         float64 [r, d], orthonormal rows of what the words shall have no part in.
     n
         Causes.
-    only
-        Words to choose from; None takes all.
+    without
+        Words that are no answer, such as the names of the groups themselves.
 
     References
     ----------
     Liang et al., "Mind the gap: understanding the modality gap in multi-modal contrastive
     representation learning", 2022.
     """
-    chosen = np.array([only is None or word in only for word in words.words])
+    chosen = np.array([word not in without for word in words.words])
     names = [word for word, take in zip(words.words, chosen.tolist(), strict=True) if take]
     centred = (words.vectors - words.vectors.mean(axis=0))[chosen].astype(np.float64)
     if basis is not None and len(basis):

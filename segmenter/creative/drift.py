@@ -162,7 +162,13 @@ def measure_brand_drift(
             step := without(
                 measured.target - vectors[names == place.name].mean(axis=0), measured.basis
             ),
-            name_direction(step, words, space.readability, basis=measured.basis),
+            name_direction(
+                step,
+                words,
+                space.readability,
+                basis=measured.basis,
+                without=[*groups.unique(), YES, NO],
+            ),
             _tag_contrasts(space, inside, (names == place.name, flags), by=by),
             _periods(inside, vectors, names == place.name, measured=measured),
         )

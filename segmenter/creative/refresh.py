@@ -10,15 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 
-from segmenter.creative.causes import Cause, Naming, name_direction
+from segmenter.creative.causes import Naming
 from segmenter.creative.drift import BrandDrift, group_column
 from segmenter.creative.encoder import unit
+from segmenter.creative.manifest import FLAG
 from segmenter.creative.store import CreativeSpace
-from segmenter.creative.words import Words
+from segmenter.creative.tags import tag_of
+from segmenter.space.contrasts import Contrast, contrasts
 from segmenter.space.paths import density_percentile
 from segmenter.space.spectrum import nearest_members
 
 N_BOARDS = 4
+SURE_Z = 3.0
+"""A difference of so many standard errors is the region's own."""
+N_OWN = 3
 AMOUNTS = (0.0, 0.5, 1.0, 1.5)
 """Parts of the way that a board shows; beyond 1 because the nearest assets lag behind."""
 
@@ -77,14 +82,14 @@ class Refresh:
     naming
         The direction in words.
     keep
-        Words for what is the region's own.
+        Tags that the region has more of than the others, and the direction does not lead from.
     """
 
     region: str
     directions: tuple[Moved, ...]
     boards: tuple[Board, ...]
     naming: Naming
-    keep: tuple[Cause, ...]
+    keep: tuple[Contrast, ...]
 
     def brief(self) -> str:
         """The direction in plain words for a creative team."""
@@ -95,7 +100,9 @@ class Refresh:
         lines.append(f"Move toward: {', '.join(toward) or 'nothing that has a name'}.")
         if away:
             lines.append(f"Move away from: {', '.join(away)}.")
-        keep = [cause.word for cause in self.keep if cause.strength > 0]
+        keep = [
+            f"{tag.what} ({tag.group:.0%}, elsewhere {tag.reference:.0%})" for tag in self.keep
+        ]
         lines.append(f"Keep what is your own: {', '.join(keep) or 'the look as it is'}.")
         if self.naming.left_out:
             unseen = ", ".join(self.naming.left_out)
@@ -109,7 +116,7 @@ class Refresh:
 
 
 def refresh_region(
-    space: CreativeSpace, study: BrandDrift, words: Words, *, region: str, seed: int = 0
+    space: CreativeSpace, study: BrandDrift, *, region: str, seed: int = 0
 ) -> Refresh:
     """Find refresh directions of a region.
 
@@ -119,8 +126,6 @@ def refresh_region(
         The library.
     study
         Its drift, by the column that has the region.
-    words
-        To name the direction and what to keep.
     region
         A value of the column.
     seed
@@ -143,7 +148,6 @@ def refresh_region(
         "straight to the brand": raw,
         "no move": np.zeros_like(raw),
     }
-    own = _own_look(vectors[study.rows], names[study.rows] == region, axis=measured.axis)
     return Refresh(
         region=region,
         directions=tuple(
@@ -152,14 +156,26 @@ def refresh_region(
         ),
         boards=_boards(space, vectors, members, step=reason.step, seed=seed),
         naming=reason.naming,
-        keep=name_direction(own, words, space.readability, n=3).causes,
+        keep=_own_tags(space, names == region, reason.naming, by=study.by),
     )
 
 
-def _own_look(vectors: np.ndarray, inside: np.ndarray, *, axis: np.ndarray) -> np.ndarray:
-    """From the others to a region, the brand's axis apart."""
-    apart = vectors[inside].mean(axis=0) - vectors[~inside].mean(axis=0)
-    return apart - (apart @ axis) * axis
+def _own_tags(
+    space: CreativeSpace, inside: np.ndarray, naming: Naming, *, by: str
+) -> tuple[Contrast, ...]:
+    """What a region surely has more of than the others, but for what it is to leave."""
+    readable = [
+        name
+        for name, reading in space.readability.items()
+        if reading["readable"] and name not in {by, FLAG}
+    ]
+    if not readable:
+        return ()
+    left = {tag_of(space.readability, cause.word) for cause in naming.causes}
+    found = contrasts(space.pictures.metadata.select(readable), inside, ~inside)
+    return tuple(tag for tag in found if tag.z >= SURE_Z and tag.what.split(" = ")[0] not in left)[
+        :N_OWN
+    ]
 
 
 def _moved(

@@ -10,6 +10,7 @@ import polars as pl
 from PIL import Image, ImageDraw
 
 from segmenter.creative.encoder import Encoder
+from segmenter.creative.manifest import FLAG
 from segmenter.creative.store import CreativeSpace
 from segmenter.creative.tags import require_readable, tag_of
 from segmenter.errors import CreativeError
@@ -93,7 +94,7 @@ def find_spectrum(
     others = [
         name
         for name, reading in space.readability.items()
-        if reading["readable"] and name not in tags and name in space.pictures.metadata.columns
+        if reading["readable"] and name not in tags | {FLAG}
     ]
     table = space.pictures.metadata
     return PictureSpectrum(

@@ -16,7 +16,7 @@ NO_TAGS = OWN | {"date", "reviewer", "reviewed_on", "caption", "near_duplicate_o
 
 
 def readable_tags(pictures: pl.DataFrame, vectors: np.ndarray) -> dict[str, dict[str, Any]]:
-    """How well each tag is read.
+    """How well each tag is read, beyond what the other tags say of it.
 
     Parameters
     ----------
@@ -30,20 +30,17 @@ def readable_tags(pictures: pl.DataFrame, vectors: np.ndarray) -> dict[str, dict
     dict
         Column to ``figure``, ``is_number``, ``readable``, ``by_value`` and ``n``.
     """
+    tags = {column.name: column for column in map(_plain, pictures) if _is_tag(column)}
     found = {}
-    for listed in pictures:
-        column = listed.replace(UNSEEN, None) if listed.name == FLAG else listed
+    for name, column in tags.items():
         known = column.is_not_null().to_numpy()
-        if column.name in NO_TAGS or known.sum() < MIN_KNOWN:
-            continue
-        values = column.filter(pl.Series(known))
-        plain = values.to_numpy() if values.dtype.is_numeric() else values.cast(pl.String)
-        try:
-            attribute = encode_attribute(column.name, np.asarray(plain))
-        except SpaceError:  # one value, or a name of each: no tag
-            continue
-        reading = measure_readability(vectors[known], attribute)
-        found[column.name] = {
+        attribute = encode_attribute(name, _values(column.filter(pl.Series(known))))
+        others = [one for one in tags.values() if one.name not in {name, FLAG} and name != FLAG]
+        beside = [_columns(one)[known] for one in others]
+        reading = measure_readability(
+            vectors[known], attribute, beside=np.hstack(beside) if beside else None
+        )
+        found[name] = {
             "figure": reading.figure,
             "is_number": reading.is_number,
             "readable": reading.readable,
@@ -51,6 +48,40 @@ def readable_tags(pictures: pl.DataFrame, vectors: np.ndarray) -> dict[str, dict
             "n": reading.n_users,
         }
     return found
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """A column with nothing where nothing is known."""
+    return column.replace(UNSEEN, None) if column.name == FLAG else column
+
+
+def _is_tag(column: pl.Series) -> bool:
+    """Whether a column is known of enough pictures and has the values of a tag."""
+    known = column.drop_nulls()
+    if column.name in NO_TAGS or len(known) < MIN_KNOWN:
+        return False
+    try:
+        encode_attribute(column.name, _values(known))
+    except SpaceError:  # one value, or a name of each
+        return False
+    return True
+
+
+def _values(known: pl.Series) -> np.ndarray:
+    """Numbers, or texts."""
+    if known.dtype.is_numeric():
+        return known.to_numpy()
+    return known.cast(pl.String).to_numpy().astype(str)
+
+
+def _columns(column: pl.Series) -> np.ndarray:
+    """A tag as numbers float64 [n, c], for what it says of other tags."""
+    if column.dtype.is_numeric():
+        numbers = column.cast(pl.Float64)
+        return numbers.fill_null(numbers.mean()).to_numpy()[:, None]
+    return encode_attribute(
+        column.name, column.cast(pl.String).fill_null("").to_numpy().astype(str)
+    ).targets
 
 
 def tag_of(readability: dict[str, dict[str, Any]], words: str) -> str | None:

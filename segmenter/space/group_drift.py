@@ -167,8 +167,7 @@ def measure_group_drift(
     drift = np.einsum("bgd,bd->bg", centroids[:, None] - cells.groups, axes) / spread
     basis = matched_basis(plain, codes, axes[0])
     kept = _kept(plain, codes, sides[0], basis=basis)
-    errors = [_control_error(plain, codes, values) for values in controls]
-    told = np.array([error for error in errors if error is not None])
+    told = np.array(_control_errors(plain, codes, _complete(controls, codes)))
     local = float(np.sqrt(max(told.mean(), 0.0))) if len(told) else None
     places = [
         GroupPlace(
@@ -234,31 +233,46 @@ def _variance_of_mean(points: np.ndarray) -> float:
     return float(points.var(axis=0, ddof=1).sum()) / len(points)
 
 
-def _control_error(points: np.ndarray, codes: np.ndarray, values: np.ndarray) -> float | None:
-    """Squared error of differences between groups on the axis of a known attribute.
+def _complete(controls: Sequence[np.ndarray], codes: np.ndarray) -> np.ndarray:
+    """Attributes float64 [n, c] that are known in every group and vary; gaps at their mean."""
+    kept = []
+    for values in controls:
+        known = np.isfinite(values)
+        if len(np.unique(codes[known])) == int(codes.max()) + 1 and values[known].std() > 0:
+            kept.append(np.where(known, values, values[known].mean()))
+    return np.stack(kept, axis=1) if kept else np.empty((len(codes), 0))
 
-    In the unit of the drift, less what comes from the members that happen to be there. None
-    where groups do not have enough on either side of the attribute's mean.
+
+def _control_errors(points: np.ndarray, codes: np.ndarray, known: np.ndarray) -> list[float]:
+    """Squared error of differences between groups on the axis of each known attribute.
+
+    What all attributes together explain inside groups is taken off first: what then is left
+    between groups has no cause but what is local. In the unit of the drift, less what comes from
+    the members that happen to be there.
     """
-    known = np.isfinite(values)
-    places, group, truth = points[known], codes[known], values[known]
-    if len(np.unique(group)) < int(codes.max()) + 1:
-        return None
-    high = truth > truth.mean()
-    try:
-        axis = within_group_axis(places, group, high)
-    except SpaceError:
-        return None
-    positions = places @ axis / _spread(places, group, axis)
-    members = [group == code for code in range(int(codes.max()) + 1)]
-    centred = [
-        (positions[one] - positions[one].mean(), truth[one] - truth[one].mean()) for one in members
-    ]
-    slope = sum(p @ t for p, t in centred) / max(sum(t @ t for _, t in centred), 1e-12)
-    left = positions - slope * truth
-    means = np.array([left[one].mean() for one in members])
-    chance = np.mean([left[one].var(ddof=1) / one.sum() for one in members])
-    return float(2 * (means.var(ddof=1) - chance))
+    members = [codes == code for code in range(int(codes.max()) + 1)]
+    inside = known - _group_means(known, codes)
+    found = []
+    for column in range(known.shape[1]):
+        try:
+            axis = within_group_axis(points, codes, known[:, column] > known[:, column].mean())
+        except SpaceError:  # groups with too few on either side say nothing
+            continue
+        positions = points @ axis / _spread(points, codes, axis)
+        centred = positions - _group_means(positions[:, None], codes)[:, 0]
+        slopes, *_ = np.linalg.lstsq(inside, centred, rcond=None)
+        left = positions - known @ slopes
+        means = np.array([left[one].mean() for one in members])
+        chance = np.mean([left[one].var(ddof=1) / one.sum() for one in members])
+        found.append(float(2 * (means.var(ddof=1) - chance)))
+    return found
+
+
+def _group_means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Mean of each member's group, float64 [n, c]."""
+    sums = np.zeros((int(codes.max()) + 1, values.shape[1]))
+    np.add.at(sums, codes, values)
+    return (sums / np.bincount(codes)[:, None])[codes]
 
 
 def _differences(

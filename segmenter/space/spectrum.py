@@ -13,9 +13,6 @@ from segmenter.space.neighbors import nearest_rows
 
 SPAN = (0.02, 0.98)
 """Quantiles of the axis at which a spectrum begins and ends."""
-WINDOW = 0.04
-"""Part of the crowd, around each quantile, that a step is picked from."""
-MIN_WINDOW = 12
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def anchored_spectrum(
     axis
         float [d], from one pole to the other.
     anchor
-        Row of the member that the others shall be like; None takes the one that most are like.
+        Row of the member that the others shall be like; None takes the most ordinary one.
     n_steps
         Members to pick, at least 2.
 
@@ -69,10 +66,11 @@ def anchored_spectrum(
         raise SpaceError(message)
     points = np.asarray(vectors, np.float64)
     positions, remainders = along(points, axis)
-    middle = remainders.mean(axis=0) if anchor is None else remainders[anchor]
-    distances = np.linalg.norm(remainders - middle, axis=1)
+    if anchor is None:
+        anchor = int(np.argmin(np.linalg.norm(remainders, axis=1)))
+    distances = np.linalg.norm(remainders - remainders[anchor], axis=1)
     order = np.argsort(positions, kind="stable")
-    half = max(round(WINDOW * len(points)), MIN_WINDOW) // 2
+    half = max(len(points) // (2 * n_steps), 1)
     free = np.ones(len(points), dtype=bool)
     chosen: list[int] = []
     for place in np.linspace(SPAN[0], SPAN[1], n_steps) * (len(points) - 1):
@@ -89,6 +87,9 @@ def anchored_spectrum(
 def along(vectors: np.ndarray, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where members lie on an axis, in spreads of the crowd, and what is left without it.
 
+    Everything that goes along with the position is taken away: an axis from words is not quite
+    the one on which the members differ, and what it misses would pin the position down again.
+
     Parameters
     ----------
     vectors
@@ -99,7 +100,7 @@ def along(vectors: np.ndarray, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray
     Returns
     -------
     tuple
-        float64 [n], 0 on average and of spread 1, and float64 [n, d].
+        float64 [n], 0 on average and of spread 1, and float64 [n, d], uncorrelated with it.
 
     Raises
     ------
@@ -109,12 +110,15 @@ def along(vectors: np.ndarray, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray
     length = float(np.linalg.norm(axis))
     points = np.asarray(vectors, np.float64)
     unit = np.asarray(axis, np.float64) / (length or 1.0)
-    raw = points @ unit
+    centred = points - points.mean(axis=0)
+    raw = centred @ unit
     spread = float(raw.std())
     if length == 0 or spread == 0:
         message = "an axis must tell members apart; all lie at one place of it: take other poles"
         raise SpaceError(message)
-    return (raw - raw.mean()) / spread, points - raw[:, None] * unit
+    positions = raw / spread
+    slopes = positions @ centred / len(points)
+    return positions, centred - positions[:, None] * slopes
 
 
 def random_spectrum(
@@ -123,7 +127,7 @@ def random_spectrum(
     """The control: as many random members, in random order; as `anchored_spectrum`."""
     positions, remainders = along(np.asarray(vectors, np.float64), axis)
     rows = np.random.default_rng(seed).permutation(len(vectors))[:n_steps]
-    distances = np.linalg.norm(remainders - remainders.mean(axis=0), axis=1)
+    distances = np.linalg.norm(remainders, axis=1)
     return _measured(rows, positions, distances)
 
 

@@ -1,8 +1,6 @@
 """A procedural library of small advertisements whose every attribute is known.
 
-Pictures are drawn, captions are written from the same attributes with synonyms and omissions, and
-a client's library has planted drift: the lower a region's adherence, the further its palette, its
-brand strip and its clutter are from the guideline.
+Pictures are drawn, captions are written from the same attributes with synonyms and omissions.
 """
 
 from dataclasses import dataclass, replace
@@ -39,8 +37,6 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
 WEAK = ("shape", "layout", "clutter")
 """Drawn small or faint, and named seldom: what a small encoder cannot read."""
 NUMBERS = ("energy", "palette", "brand", "clutter")
-GUIDELINE = {"palette": 0.1, "brand": 0.95, "clutter": 0.1}
-CAUSES = ("palette", "brand", "clutter")
 HELD_OUT = (
     {"energy": "high", "palette": "low", "setting": "outdoor"},
     {"energy": "low", "palette": "high", "setting": "outdoor"},
@@ -103,73 +99,6 @@ def unseen_combinations(n_ads: int, *, seed: int) -> Ads:
     ads = draw_ads(n_ads * 12, seed=seed)
     unseen = np.any([ads.has(combination) for combination in HELD_OUT], axis=0)
     return ads.take(np.flatnonzero(unseen)[:n_ads])
-
-
-@dataclass(frozen=True)
-class Client:
-    """A client's library: the advertisements, their true adherence and what reviewers said.
-
-    Attributes
-    ----------
-    ads
-        The pictures' attributes.
-    adherence
-        float64 [n], to the guideline; 1 is on brand.
-    on_brand
-        Text [n]: yes, no or not reviewed.
-    """
-
-    ads: Ads
-    adherence: np.ndarray
-    on_brand: np.ndarray
-
-
-def draw_client(
-    adherence: tuple[float, float, float],
-    *,
-    n_ads: int = 1_800,
-    seed: int,
-    reviewed: float = 1.0,
-    local_taste: bool = False,
-    flag_share: float = 0.2,
-) -> Client:
-    """A library whose regions keep to the guideline to different degrees.
-
-    Parameters
-    ----------
-    adherence
-        Mean of each region of `REGIONS`.
-    n_ads
-        Advertisements, a third per region.
-    seed
-        Of everything.
-    reviewed
-        Share that reviewers looked at; of those the best `flag_share` of each region are flagged.
-    local_taste
-        Whether asia prefers outdoor balls, which has nothing to do with the brand.
-    flag_share
-        Share of the reviewed of each region that is flagged on brand.
-    """
-    generator = np.random.default_rng([seed, 77])
-    ads = draw_ads(n_ads, seed=seed + 1_000)
-    region = np.repeat(np.arange(3), n_ads // 3 + 1)[:n_ads]
-    ads = ads.where("region", np.array(REGIONS)[region])
-    true = np.clip(np.array(adherence)[region] + 0.15 * generator.standard_normal(n_ads), 0, 1)
-    for name, aim in GUIDELINE.items():
-        ads = ads.where(name, (1 - true) * ads.columns[name] + true * aim)
-    if local_taste:
-        local = (region == 0) & (generator.random(n_ads) < 0.8)
-        for name, value in (("setting", "outdoor"), ("shape", "ball")):
-            ads = ads.where(name, np.where(local, value, ads.columns[name]))
-    seen = generator.random(n_ads) < reviewed
-    judged = true + 0.05 * generator.standard_normal(n_ads)
-    flags = np.where(seen, "no", "not reviewed").astype(object)
-    for place in range(3):
-        candidates = np.flatnonzero(seen & (region == place))
-        best = candidates[np.argsort(-judged[candidates])]
-        flags[best[: round(flag_share * len(best))]] = "yes"
-    order = generator.permutation(n_ads)
-    return Client(ads.take(order), true[order], flags.astype(str)[order])
 
 
 def named_bits() -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from segmenter.creative.manifest import read_manifest
 from segmenter.creative.store import CreativeSpace, open_creative_space
 from segmenter.creative.words import keep_words
 from tests.creative import ads, tiny_clip
-from tests.creative.ads import Client, draw_client
+from tests.creative.clients import Client, draw_client
 from tests.creative.library import names_of_values, write_library
 
 RECIPE = tiny_clip.Recipe(n_epochs=10)

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from tests.creative.ads import NUMBERS, PHRASES, Ads, Client, draw_pictures, write_captions
+from tests.creative.ads import NUMBERS, PHRASES, Ads, draw_pictures, write_captions
+from tests.creative.clients import Client
 
 
 def tags_of(ads: Ads) -> dict[str, np.ndarray]:

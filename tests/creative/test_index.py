@@ -14,7 +14,7 @@ from segmenter.creative.manifest import EMPTY, read_manifest
 from segmenter.creative.store import CreativeSpace, open_creative_space
 from segmenter.creative.tags import is_readable, require_readable, tag_of
 from segmenter.errors import CreativeError, UnreadableError
-from tests.creative.ads import draw_client
+from tests.creative.clients import draw_client
 from tests.creative.library import write_library
 
 

@@ -68,3 +68,21 @@ def test_what_is_in_the_vectors_is_readable_and_what_is_not_is_not() -> None:
     assert set(found["clear"].by_value) == {"up", "down"}
     assert found["number"].figure == pytest.approx(0.95, abs=0.03)
     assert found["noise"].figure == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_other_attributes_tell_is_no_sight_of_it() -> None:
+    """An attribute that only goes along with one that is seen."""
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((2_000, 6))
+    seen = vectors[:, 0] > 0
+    along = np.where(generator.random(2_000) < 0.85, seen, ~seen)
+    attribute = encode_attribute("along", np.where(along, "x", "y"))
+    plain = measure_readability(vectors, attribute)
+    beside = measure_readability(vectors, attribute, beside=seen[:, None].astype(float))
+    assert plain.readable
+    assert not beside.readable
+    itself = measure_readability(vectors, encode_attribute("seen", seen), beside=along[:, None])
+    assert itself.readable
+    numbers = encode_attribute("number", seen + 0.3 * generator.standard_normal(2_000))
+    assert measure_readability(vectors, numbers).readable
+    assert not measure_readability(vectors, numbers, beside=seen[:, None]).readable
