@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from segmenter.creative.encoder import Encoder
     from segmenter.creative.search import Hits
     from segmenter.creative.store import CreativeSpace
+    from segmenter.space.latent_space import LatentSpace
 
 
 def register(app: typer.Typer) -> None:
@@ -86,7 +87,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         str | None, typer.Option("--picture", help="Look like this: a file, or an asset's id.")
     ] = None,
     where: Annotated[
-        str | None, typer.Option("--where", help="Such as 'region=asia & date>=2025'.")
+        str | None, typer.Option("--where", help="Such as 'region=asia & on_brand=yes'.")
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Hits in each list.")] = 10,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="PNG of the pictures.")] = None,
@@ -104,7 +105,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     balance = kept_correction(space)
     result: dict[str, Any] = {"reranked_by": balance}
     for kind, members in (("pictures", library.pictures), ("texts", library.texts)):
-        if not len(members.ids):
+        if not len(members.ids) or not leaves_some(library, members, where):
             continue
         own = balance if kind == "pictures" else None
         hits = find(library, kind, queries, empty=empty, options=(k, where, own))
@@ -118,6 +119,16 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         write_sheet(sheet, library, [(query or str(picture), result["pictures"]["ids"])])
         terminal.say(Text(f"The pictures are on {sheet}"))
     terminal.finish(result)
+
+
+def leaves_some(space: "CreativeSpace", members: "LatentSpace", where: str | None) -> bool:
+    """Whether a condition leaves somebody in a list; SpaceError where it leaves nobody at all."""
+    if where is None:
+        return True
+    from segmenter.space.selection import select  # noqa: PLC0415 - --help must be fast
+
+    chosen = space.assets["id"].filter(select(space.assets, where))
+    return bool(chosen.is_in(members.ids.implode()).any())
 
 
 def asked_queries(

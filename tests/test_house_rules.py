@@ -90,7 +90,7 @@ def test_the_top_level_is_the_agreed_one() -> None:
     "command",
     [
         *("", "ingest", "train", "refit", "score", "segments", "report", "export"),
-        *("space", "space lookalike", "serve", "api-key"),
+        *("space", "space lookalike", "creative", "creative drift", "serve", "api-key"),
     ],
 )
 def test_help_does_not_wait_for_the_network_stack(command: str) -> None:
@@ -99,6 +99,7 @@ def test_help_does_not_wait_for_the_network_stack(command: str) -> None:
         "from segmenter.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "slow = {'torch', 'mlflow', 'polars', 'umap', 'sklearn', 'pytorch_lightning'}\n"
+        "slow |= {'transformers', 'PIL'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
     run_tool(sys.executable, "-c", code)
