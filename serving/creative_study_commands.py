@@ -1,4 +1,4 @@
-"""``segmenter creative drift``, ``refresh``, ``audit`` and ``correct``: groups of assets."""
+"""``segmenter creative`` drift, refresh, audit, correct and report: groups of assets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,7 +25,7 @@ Compare = Annotated[
 
 def register(creative: typer.Typer) -> None:
     """Add the commands to the group."""
-    for command in (drift, refresh, audit, correct):
+    for command in (drift, refresh, audit, correct, report):
         creative.command(command.__name__)(command)
 
 
@@ -99,6 +99,39 @@ def refresh(  # noqa: PLR0917 - a command's options are its parameters
     if brief is not None:
         write_text(brief, found.brief() + "\n")
     terminal.finish(plain(found) | {"brief": found.brief()})
+
+
+def report(  # noqa: PLR0917 - a command's options are its parameters
+    space: Space,
+    out: Annotated[Path, typer.Option("--out", help="HTML file.")],
+    by: By = "region",
+    title: Annotated[str, typer.Option("--title", help="Of the page.")] = "Brand drift",
+    seed: Seed = 0,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Write the study as one self-contained page: drift, map, spectrum and refresh boards."""
+    from segmenter.creative.drift import measure_brand_drift  # noqa: PLC0415 - --help is fast
+    from segmenter.creative.on_brand import score_on_brand  # noqa: PLC0415
+    from segmenter.creative.page import Study, render  # noqa: PLC0415
+    from segmenter.creative.refresh import refresh_region  # noqa: PLC0415
+    from segmenter.errors import CreativeError  # noqa: PLC0415
+    from segmenter.files import write_text  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    library = opened(space)
+    drifted = measure_brand_drift(library, words_of(space), by=by, seed=seed)
+    try:
+        score = score_on_brand(library, seed=seed)
+    except CreativeError as error:
+        terminal.say(Text(str(error), "yellow"))
+        score = None
+    refreshes = tuple(
+        refresh_region(library, drifted, region=place.name, seed=seed)
+        for place in drifted.measured.groups
+    )
+    write_text(out, render(library, Study(title, drifted, refreshes, score)))
+    terminal.say(Text(f"The page is written to {out}"))
+    terminal.finish({"out": str(out), "regions": [one.region for one in refreshes]})
 
 
 def asked(
