@@ -12,7 +12,7 @@ from rich.text import Text
 
 from segmenter.command_options import AsJson
 from segmenter.terminal import Terminal
-from serving import creative_study_commands
+from serving import creative_fit_command, creative_study_commands, creative_tune_command
 from serving.creative_options import Download, Model, Seed, Space, encoder_of, opened, words_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def register(app: typer.Typer) -> None:
     for command in (index, search, spectrum):
         creative.command(command.__name__)(command)
     creative_study_commands.register(creative)
+    creative.command("fit")(creative_fit_command.fit)
+    creative.command("tune")(creative_tune_command.tune)
     app.add_typer(creative, name="creative")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from segmenter.creative.manifest import FLAG, NO, YES
@@ -59,6 +59,11 @@ def reviewed(table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return rows, is_yes
 
 
+def brand_probe() -> Pipeline:
+    """A logistic model of features, not yet fitted."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=1_000))
+
+
 def score_on_brand(
     space: CreativeSpace, *, features: np.ndarray | None = None, seed: int = 0
 ) -> OnBrandScore:
@@ -80,7 +85,7 @@ def score_on_brand(
     """
     rows, is_yes = reviewed(space.assets[: space.n_pictures])
     seen = space.pooled if features is None else features
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=1_000))
+    probe = brand_probe()
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
     held_out = cross_val_predict(probe, seen[rows], is_yes, cv=folds, method="predict_proba")[:, 1]
     scores = probe.fit(seen[rows], is_yes).predict_proba(seen)[:, 1]

@@ -101,7 +101,8 @@ class Refresh:
         if away:
             lines.append(f"Move away from: {', '.join(away)}.")
         keep = [
-            f"{tag.what} ({tag.group:.0%}, elsewhere {tag.reference:.0%})" for tag in self.keep
+            f"{tag.what.replace(' = ', ' ')} ({tag.group:.0%}, elsewhere {tag.reference:.0%})"
+            for tag in self.keep
         ]
         lines.append(f"Keep what is your own: {', '.join(keep) or 'the look as it is'}.")
         if self.naming.left_out:

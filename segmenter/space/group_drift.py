@@ -39,8 +39,9 @@ class GroupPlace:
     drift
         From the group's mean to the targets' on the axis, in spreads of a group's members.
     kept
-        Distance to the targets' centroid without the axis of what is local, less what groups of
-        this size show by chance.
+        Distance to the targets' centroid without what is local, less what groups of this size
+        show by chance. What is local about a group of few members is itself uncertain; then look
+        at the drift, which has no such bias.
     raw
         Distance to the targets' centroid as it is: the control.
     """
@@ -217,13 +218,28 @@ def _kept(
     inside = [left[codes == code] for code in range(int(codes.max()) + 1)]
     aimed = [left[(codes == code) & targets] for code in range(len(inside))]
     aimed = [side for side in aimed if len(side)]
-    centroid = np.mean([side.mean(axis=0) for side in aimed], axis=0)
-    chance = sum(_variance_of_mean(side) for side in aimed) / len(aimed) ** 2
-    squares = [
-        float(((centroid - side.mean(axis=0)) ** 2).sum()) - _variance_of_mean(side) - chance
-        for side in inside
-    ]
-    return np.sqrt(np.maximum(squares, 0.0))
+    return np.array([corrected_distance(side, aimed) for side in inside])
+
+
+def corrected_distance(group: np.ndarray, targets: Sequence[np.ndarray]) -> float:
+    """Distance of a group's mean to the mean of several target means, less what is chance.
+
+    Parameters
+    ----------
+    group
+        float64 [n, d].
+    targets
+        float64 [m, d] each; every one counts alike.
+
+    Returns
+    -------
+    float
+        0 where the distance is no larger than what groups of these sizes show by chance.
+    """
+    centroid = np.mean([side.mean(axis=0) for side in targets], axis=0)
+    chance = sum(_variance_of_mean(side) for side in targets) / len(targets) ** 2
+    square = float(((centroid - group.mean(axis=0)) ** 2).sum())
+    return float(np.sqrt(max(square - _variance_of_mean(group) - chance, 0.0)))
 
 
 def _variance_of_mean(points: np.ndarray) -> float:

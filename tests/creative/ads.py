@@ -87,9 +87,16 @@ def draw_ads(n_ads: int, *, seed: int) -> Ads:
     return Ads(columns)
 
 
-def corpus(n_ads: int, *, seed: int) -> Ads:
-    """Advertisements to train on, without the held-out combinations."""
+def corpus(n_ads: int, *, seed: int, biased: bool = False) -> Ads:
+    """Advertisements to train on, without the held-out combinations.
+
+    Biased, presenter a has 83 % of the upper half of energy and 17 % of the lower.
+    """
     ads = draw_ads(n_ads * 2, seed=seed)
+    if biased:
+        odds = np.where(ads.columns["energy"] > 0.5, 0.83, 0.17)
+        is_a = np.random.default_rng([seed, 3]).random(len(ads)) < odds
+        ads = ads.where("presenter", np.where(is_a, "a", "b"))
     unseen = np.any([ads.has(combination) for combination in HELD_OUT], axis=0)
     return ads.take(np.flatnonzero(~unseen)[:n_ads])
 

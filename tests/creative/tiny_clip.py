@@ -32,6 +32,8 @@ class Recipe:
         Of both towers.
     seed
         Of the corpus, the initial weights and the order.
+    biased
+        Whether energetic pictures mostly have one presenter.
     """
 
     n_pictures: int = 5_000
@@ -42,11 +44,12 @@ class Recipe:
     layers: int = 2
     patch: int = 8
     seed: int = 0
+    biased: bool = False
 
 
 def train(recipe: Recipe, folder: Path) -> None:
     """Train and save a checkpoint folder: weights, tokenizer, processor."""
-    ads = corpus(recipe.n_pictures, seed=recipe.seed)
+    ads = corpus(recipe.n_pictures, seed=recipe.seed, biased=recipe.biased)
     tokenizer = _tokenizer(ads)
     model = _model(recipe, tokenizer)
     pixels = as_pixels(draw_pictures(ads, seed=recipe.seed))

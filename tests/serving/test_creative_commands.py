@@ -1,6 +1,7 @@
 """``segmenter creative``: every command, for people and for scripts."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -121,3 +122,39 @@ def test_a_space_is_asked_by_its_own_encoder_alone(folder, tmp_path, checkpoint)
     done = segmenter("search", "calm", "--space", other, "--model", checkpoint)
     assert isinstance(done.exception, EncoderError)
     assert isinstance(segmenter("drift", "--space", tmp_path).exception, CreativeError)
+
+
+def test_a_report_is_one_page_that_asks_for_nothing(folder, tmp_path) -> None:
+    out = tmp_path / "page.html"
+    title = "A <study> & more"
+    found = result_of("report", "--space", folder, "--out", out, "--title", title)
+    assert found["regions"] == ["asia", "europe", "america"]
+    page = out.read_text("utf-8")
+    assert "A &lt;study&gt; &amp; more" in page
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert not re.findall(r'(?:href|src)="(?!data:)', page)
+    assert page.count("<img") == 18 + 3 * 4 * 4
+    assert "Brief for asia" in page
+
+
+def test_fit_tells_the_best_assets_of_a_segment(folder, space, tmp_path) -> None:  # noqa: F811
+    ids = space.assets["id"][:4].to_list()
+    users = [f"u{place}" for place in range(200)]
+    names = ["calm" if place % 2 else "loud" for place in range(200)]
+    (tmp_path / "scores" / "assignments").mkdir(parents=True)
+    pl.DataFrame({"user_id": users, "segment_name": names}).write_parquet(
+        tmp_path / "scores" / "assignments" / "part-00000.parquet"
+    )
+    taken = [(user, ids[place % 2]) for place, user in enumerate(users)]
+    taken += [(user, ids[2]) for user in users] + [("stranger", ids[3])]
+    table = pl.DataFrame(taken, schema=["user_id", "asset_id"], orient="row")
+    table.write_csv(tmp_path / "engagement.csv")
+    words = ("--engagement", tmp_path / "engagement.csv", "--scores", tmp_path / "scores")
+    out = tmp_path / "pairs.parquet"
+    found = result_of("fit", "--space", folder, *words, "--out", out)
+    assert [one["asset_id"] for one in found["segments"]["loud"]] == [ids[0]]
+    assert [one["asset_id"] for one in found["segments"]["calm"]] == [ids[1]]
+    assert found["n_without_segment"] == 1
+    assert pl.read_parquet(out).height == 6
+    assert "Assets that fit a segment" in segmenter("fit", "--space", folder, *words).stdout
