@@ -1,19 +1,23 @@
 """Search, spectra, drift, refresh and bias on a library whose truth is known."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from segmenter.creative.bias import audit_searches
 from segmenter.creative.causes import name_direction
 from segmenter.creative.correction import erase, rerank
 from segmenter.creative.drift import measure_brand_drift
-from segmenter.creative.on_brand import score_on_brand
+from segmenter.creative.images import open_picture
+from segmenter.creative.on_brand import reviewed, score_on_brand
 from segmenter.creative.refresh import refresh_region
 from segmenter.creative.search import empty_standing, own_standing, search_list
 from segmenter.creative.spectra import contact_sheet, find_spectrum
+from segmenter.creative.tune import TuningFigures, tune
 from segmenter.creative.words import Words, open_words, read_words
 from segmenter.errors import CreativeError, SpaceError, UnreadableError
 from tests.creative.ads import PHRASES
@@ -205,3 +209,27 @@ def test_own_words_come_from_a_file(tmp_path) -> None:
         read_words(path)
     with pytest.raises(CreativeError, match="cannot be read"):
         read_words(tmp_path / "none")
+
+
+def test_tuning_learns_the_flags_and_keeps_search(space, encoder) -> None:
+    rows, flags = reviewed(space.assets[: space.n_pictures])
+    rows, flags = rows[:400], flags[:400]
+    library = space.folder.parent / "library"
+    images = [open_picture(library / file).image for file in space.assets["file"].gather(rows)]
+    table = space.pictures.metadata[rows.tolist()].select("energy", "palette", "brand", "setting")
+    captions = [" ".join(row) for row in table.rows()]
+    before = {name: weight.clone() for name, weight in encoder.model.state_dict().items()}
+    found = tune(encoder, images, flags, captions)
+    assert found.n_learned == found.n_held_out == 200
+    assert found.after.auc > found.before.auc - 0.03
+    assert found.keeps_search
+    for name, weight in encoder.model.state_dict().items():
+        assert torch.equal(weight, before[name])
+        if name.startswith("text_model"):
+            assert torch.equal(weight, found.model.state_dict()[name])
+    worse = replace(found, after=TuningFigures(1.0, found.before.found_in_ten - 0.03))
+    assert not worse.keeps_search
+    untold = replace(found, after=TuningFigures(1.0, float("nan")))
+    assert untold.keeps_search
+    with pytest.raises(CreativeError, match="with both flags"):
+        tune(encoder, images, np.ones(400, dtype=bool), captions)

@@ -14,12 +14,6 @@ pytest.importorskip("transformers", reason="needs pip install '.[creative]'")
 
 from segmenter.errors import ConfigError, CreativeError, EncoderError, UnreadableError
 from serving import creative_commands
-from tests.creative.conftest import (  # noqa: F401 - fixtures
-    checkpoint,
-    client,
-    encoder,
-    space,
-)
 
 
 def segmenter(*words: str | Path) -> Result:
@@ -38,12 +32,12 @@ def result_of(*words: str | Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def folder(space, tmp_path_factory) -> Path:  # noqa: F811 - the fixture above
+def folder(space, tmp_path_factory) -> Path:
     """A copy of the space that commands may change."""
     return Path(shutil.copytree(space.folder, tmp_path_factory.mktemp("own") / "space"))
 
 
-def test_index_tells_what_it_read_and_again_takes_nothing(space, tmp_path, checkpoint) -> None:  # noqa: F811
+def test_index_tells_what_it_read_and_again_takes_nothing(space, tmp_path, checkpoint) -> None:
     library = space.folder.parent / "library"
     words = ("index", library / "asia", "--space", tmp_path / "s", "--model", checkpoint)
     first = result_of(*words)
@@ -114,7 +108,7 @@ def test_a_bias_is_found_corrected_and_stays_corrected(folder, tmp_path) -> None
     assert isinstance(no_query.exception, ConfigError)
 
 
-def test_a_space_is_asked_by_its_own_encoder_alone(folder, tmp_path, checkpoint) -> None:  # noqa: F811
+def test_a_space_is_asked_by_its_own_encoder_alone(folder, tmp_path, checkpoint) -> None:
     other = Path(shutil.copytree(folder, tmp_path / "other"))
     about = json.loads((other / "space.json").read_text("utf-8"))
     about["encoder"]["weights"] = "of others"
@@ -138,7 +132,7 @@ def test_a_report_is_one_page_that_asks_for_nothing(folder, tmp_path) -> None:
     assert "Brief for asia" in page
 
 
-def test_fit_tells_the_best_assets_of_a_segment(folder, space, tmp_path) -> None:  # noqa: F811
+def test_fit_tells_the_best_assets_of_a_segment(folder, space, tmp_path) -> None:
     ids = space.assets["id"][:4].to_list()
     users = [f"u{place}" for place in range(200)]
     names = ["calm" if place % 2 else "loud" for place in range(200)]
@@ -158,3 +152,15 @@ def test_fit_tells_the_best_assets_of_a_segment(folder, space, tmp_path) -> None
     assert found["n_without_segment"] == 1
     assert pl.read_parquet(out).height == 6
     assert "Assets that fit a segment" in segmenter("fit", "--space", folder, *words).stdout
+
+
+def test_tune_probes_or_writes_a_checkpoint_of_its_own(folder, space, tmp_path) -> None:
+    assert result_of("tune", "--space", folder)["auc"] > 0.85
+    words = ("tune", "--space", folder, "--how", "vision")
+    assert isinstance(segmenter(*words).exception, ConfigError)
+    out = tmp_path / "tuned"
+    found = result_of(*words, "--library", space.folder.parent / "library", "--out", out)
+    assert found["n_learned"] == 450
+    library = space.folder.parent / "library" / "asia"
+    other = result_of("index", library, "--space", tmp_path / "other", "--model", out)
+    assert other["encoder"]["weights"] != space.encoder["weights"]
