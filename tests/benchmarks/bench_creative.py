@@ -5,6 +5,7 @@ checkpoint of SigLIP base shape with random weights. ``CREATIVE_BENCH`` names a 
 trainings and vectors are kept, so that a run that was stopped goes on.
 """
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 
 from tests.benchmarks import creative_trials as trials
 from tests.benchmarks.creative_speed import speed
-from tests.benchmarks.creative_worlds import trained
+from tests.benchmarks.creative_worlds import Trained, trained
 
 Row = dict[str, Any]
 
@@ -37,6 +38,19 @@ def both(values: list[float], digits: int = 2) -> str:
     return " / ".join(f"{value:.{digits}f}" for value in values)
 
 
+def measured(folder: Path, models: list[Trained], name: str, *, worlds: bool = False) -> list[Any]:
+    """A trial on each training, of planted worlds or not, kept in the folder once it is done."""
+    trial = getattr(trials, name)
+    found = []
+    for model in models:
+        path = folder / f"{model.name.replace(' ', '-')}-{name}.json"
+        if not path.exists():
+            result = trial(model, folder) if worlds else trial(model)
+            path.write_text(json.dumps(result), encoding="utf-8")
+        found.append(json.loads(path.read_text(encoding="utf-8")))
+    return found
+
+
 def run() -> dict[str, Any]:
     """Measure everything."""
     kept = os.environ.get("CREATIVE_BENCH")
@@ -55,7 +69,7 @@ def _reading(folder: Path) -> Iterator[Row]:
     yield row(
         "C1", "training, CPU s", both([model.cpu_s for model in models], 0), bars=("180", "120")
     )
-    found = [trials.retrieval(model) for model in models]
+    found = measured(folder, models, "retrieval")
     yield row(
         "C2",
         "own caption in ten of 360; unseen combinations",
@@ -63,7 +77,7 @@ def _reading(folder: Path) -> Iterator[Row]:
         bars=(".85; .60", ".95; .85"),
         control=".03",
     )
-    found = [trials.precision(model) for model in models]
+    found = measured(folder, models, "precision")
     yield row(
         "C3",
         "P@10 of four queries",
@@ -71,7 +85,7 @@ def _reading(folder: Path) -> Iterator[Row]:
         bars=(".90", ".97"),
         control=both([one["base"] for one in found]),
     )
-    refused = [trials.refusals(model) for model in models]
+    refused = measured(folder, models, "refusals")
     yield row("C4", "readable or not, of 7", " / ".join(map(str, refused)), bars=("6", "7"))
     yield row(
         "C5",
@@ -80,7 +94,7 @@ def _reading(folder: Path) -> Iterator[Row]:
         bars=(".95; .85", ".98; .90"),
         control=f"texts in one list {both([one['mixed'] for one in found])}",
     )
-    shown = [trials.spectra(model) for model in models]
+    shown = measured(folder, models, "spectra")
     for name, what, bars in (
         ("rho", "rank correlation", (".90", ".95")),
         ("step", "largest step", (".35", ".20")),
@@ -97,7 +111,7 @@ def _reading(folder: Path) -> Iterator[Row]:
 
 def _drifting(folder: Path) -> Iterator[Row]:
     models = [trained(folder, seed) for seed in (0, 1)]
-    found = [trials.orders(model, folder) for model in models]
+    found = measured(folder, models, "orders", worlds=True)
     yield row(
         "C8",
         "order of three regions, 24 small worlds",
@@ -112,7 +126,7 @@ def _drifting(folder: Path) -> Iterator[Row]:
         both([one["power"] for one in found]),
         bars=("-", "-"),
     )
-    alarms = [trials.false_alarms(model, folder) for model in models]
+    alarms = measured(folder, models, "false_alarms", worlds=True)
     for kind, what in (("equal", "equal drift"), ("taste", "equal drift and local taste")):
         yield row(
             "C9",
@@ -128,7 +142,7 @@ def _drifting(folder: Path) -> Iterator[Row]:
         both([one["sd ratio"] for one in alarms]),
         bars=(".8 to 1.25", ".9 to 1.1"),
     )
-    small = [trials.small_regions(model, folder) for model in models]
+    small = measured(folder, models, "small_regions", worlds=True)
     yield row(
         "C11",
         "bias of the distance of ten assets",
@@ -136,7 +150,7 @@ def _drifting(folder: Path) -> Iterator[Row]:
         bars=(".10", ".05"),
         control=f"uncorrected {both([one['plain'] for one in small])}",
     )
-    moved = [trials.refreshes(model, folder) for model in models]
+    moved = measured(folder, models, "refreshes", worlds=True)
 
     def told(how: str) -> str:
         parts = [both([one[how][what] for one in moved]) for what in ("kept", "closed")]
@@ -149,7 +163,7 @@ def _drifting(folder: Path) -> Iterator[Row]:
         bars=(".95; .25", ".99; .30"),
         control=f"raw {told('raw')}, no move {told('no move')}",
     )
-    named = [trials.causes(model, folder) for model in models]
+    named = measured(folder, models, "causes", worlds=True)
     yield row(
         "C13",
         "top five words: planted; local",
@@ -163,7 +177,7 @@ def _drifting(folder: Path) -> Iterator[Row]:
         both([one["unseen"] for one in named], 0),
         bars=("0", "0"),
     )
-    scored = [trials.on_brand(model, folder) for model in models]
+    scored = measured(folder, models, "on_brand", worlds=True)
     yield row(
         "C15",
         "on-brand AUC on other assets",
@@ -175,8 +189,8 @@ def _drifting(folder: Path) -> Iterator[Row]:
 
 
 def _mending(folder: Path) -> Iterator[Row]:
-    skewed = trials.biases(trained(folder, 2, biased=True), seeds=range(10))
-    plain = [trials.biases(trained(folder, seed), seeds=range(10)) for seed in (0, 1)]
+    skewed = measured(folder, [trained(folder, 2, biased=True)], "biases")[0]
+    plain = measured(folder, [trained(folder, seed) for seed in (0, 1)], "biases")
     yield row(
         "C17",
         "planted bias found, of 10; false finds",
