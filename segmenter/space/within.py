@@ -13,7 +13,7 @@ from segmenter.errors import SpaceError
 MIN_SIDE = 5
 """Targets, and others, that a group needs to have a say in the axis."""
 N_BINS = 10
-"""Places on the axis at which groups are matched; fewer where a group is small."""
+"""Places on the axis at which groups are matched."""
 MIN_MATCHED = 3
 """Members that every group needs at a place for it to count."""
 NOTHING = 1e-9
@@ -147,11 +147,10 @@ def matched_basis(points: np.ndarray, codes: np.ndarray, axis: np.ndarray) -> np
     plain = np.asarray(points, np.float64)
     positions = plain @ axis
     n_groups = int(codes.max()) + 1
-    n_bins = int(np.clip(np.bincount(codes).min() // (2 * MIN_MATCHED), 1, N_BINS))
-    edges = np.quantile(positions, np.linspace(0, 1, n_bins + 1)[1:-1])
+    edges = np.quantile(positions, np.linspace(0, 1, N_BINS + 1)[1:-1])
     places = np.digitize(positions, edges)
     total = np.zeros((n_groups, plain.shape[1]))
-    for place in range(n_bins):
+    for place in range(N_BINS):
         cells = [plain[(places == place) & (codes == group)] for group in range(n_groups)]
         smallest = min(len(cell) for cell in cells)
         if smallest >= MIN_MATCHED:
