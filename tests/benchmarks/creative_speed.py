@@ -55,6 +55,7 @@ def base_checkpoint(folder: Path) -> Path:
     )
     tokenizer.model_max_length = 64
     text = {"vocab_size": 32_000, "max_position_embeddings": 64}
+    text |= {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
         model = SiglipModel(SiglipConfig(text_config=text))
