@@ -22,6 +22,10 @@ A message names what was found and the option or step that mends it. The tree:
     * `SpaceError`: embeddings cannot answer what was asked of them
         * `SeedError`: a seed list is too small, or says nothing about who else belongs to it
         * `SegmentTooSmallError`: too few users to describe without describing one of them
+        * `UnreadableError`: the embeddings do not tell what an answer would have to rest on
+    * `CreativeError`: a creative library or its space cannot be used
+        * `EncoderError`: a checkpoint of images and texts is missing, unsafe or answers wrongly
+        * `ExtraMissingError`: the libraries of an optional extra are not installed
 """
 
 
@@ -103,3 +107,19 @@ class SeedError(SpaceError):
 
 class SegmentTooSmallError(SpaceError):
     """Too few users to describe without describing one of them."""
+
+
+class UnreadableError(SpaceError):
+    """The embeddings do not tell what an answer would have to rest on."""
+
+
+class CreativeError(SegmenterError):
+    """A creative library or its space cannot be used."""
+
+
+class EncoderError(CreativeError):
+    """A checkpoint of images and texts is missing, unsafe or answers wrongly."""
+
+
+class ExtraMissingError(CreativeError):
+    """The libraries of an optional extra are not installed."""

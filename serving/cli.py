@@ -9,7 +9,7 @@ from rich.text import Text
 
 from segmenter.command_options import MLRUNS, AsJson, Mlruns
 from segmenter.terminal import Terminal
-from serving import generate_command, online_commands, space_commands
+from serving import creative_commands, generate_command, online_commands, space_commands
 from serving.compare.command import compare
 from serving.exports import ledger_commands
 from serving.exports.command import export
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     space_commands.register(app)
     generate_command.register(app)
+    creative_commands.register(app)
     app.command("export")(export)
     app.command("size")(size)
     ledger_commands.register(app)

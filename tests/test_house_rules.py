@@ -91,7 +91,7 @@ def test_the_top_level_is_the_agreed_one() -> None:
     [
         *("", "ingest", "train", "refit", "score", "segments", "report", "export"),
         *("space", "space lookalike", "serve", "api-key", "review", "approve", "history"),
-        *("drift", "compare", "generate", "forecast"),
+        *("drift", "compare", "generate", "forecast", "creative", "creative drift"),
     ],
 )
 def test_help_does_not_wait_for_the_network_stack(command: str) -> None:
@@ -100,6 +100,7 @@ def test_help_does_not_wait_for_the_network_stack(command: str) -> None:
         "from segmenter.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "slow = {'torch', 'mlflow', 'polars', 'umap', 'sklearn', 'pytorch_lightning'}\n"
+        "slow |= {'transformers', 'PIL'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
     run_tool(sys.executable, "-c", code)

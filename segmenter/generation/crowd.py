@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from segmenter.autoencoder.activity import visit_starts
 from segmenter.autoencoder.decoder import GAP
 from segmenter.autoencoder.event_encoder import gaps_in_seconds
 from segmenter.autoencoder.model import Latent, SequenceAutoencoder
-from segmenter.autoencoder.profile import visit_starts
 from segmenter.events.batches import SequenceReader, history_ends
 from segmenter.events.store import EventStore
 from segmenter.generation.decoding import DAY_US, HOUR_US, Frames, Scales, stream_chances

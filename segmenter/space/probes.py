@@ -36,6 +36,29 @@ def linear_probe(vectors: np.ndarray, attribute: Attribute, *, seed: int = 0) ->
         R2 on users that the model did not see, over all values of the attribute together: 1 if
         it can be told, around 0 (or below) if it cannot.
     """
+    return _r2(*linear_reading(vectors, attribute, seed=seed))
+
+
+def linear_reading(
+    vectors: np.ndarray, attribute: Attribute, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """What ridge regression reads of an attribute on users that it did not see.
+
+    Parameters
+    ----------
+    vectors
+        float [n, d].
+    attribute
+        Of the same users.
+    seed
+        Of folds and samples.
+
+    Returns
+    -------
+    tuple
+        The attribute's targets and what is read of them, float64 [m, c], of all users or of a
+        sample of `MAX_USERS`.
+    """
     model = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
     return _out_of_fold(model, vectors, (attribute.targets, attribute.targets), seed=seed)
 
@@ -48,7 +71,13 @@ def tree_probe(vectors: np.ndarray, attribute: Attribute, *, seed: int = 0) -> f
     else:
         model = HistGradientBoostingClassifier(random_state=seed, **TREES)
         answers = attribute.codes
-    return _out_of_fold(model, vectors, (answers, attribute.targets), seed=seed)
+    return _r2(*_out_of_fold(model, vectors, (answers, attribute.targets), seed=seed))
+
+
+def _r2(wanted: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of the variance of targets [m, c] that a prediction explains."""
+    residual = ((wanted - predicted) ** 2).sum()
+    return float(1 - residual / ((wanted - wanted.mean(axis=0)) ** 2).sum())
 
 
 def _out_of_fold(
@@ -57,8 +86,8 @@ def _out_of_fold(
     answers_and_targets: tuple[np.ndarray, np.ndarray],
     *,
     seed: int,
-) -> float:
-    """R2 of a model that is fitted on the answers and predicts the targets."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and what a model that is fitted on the answers predicts of them."""
     rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MAX_USERS])
     points = np.asarray(vectors[rows], np.float64)
     asked, wanted = (values[rows] for values in answers_and_targets)
@@ -68,8 +97,7 @@ def _out_of_fold(
         for training, test in splits:
             model.fit(points[training], asked[training])
             predicted[test] = _prediction(model, points[test], n_columns=wanted.shape[1])
-    residual = ((wanted - predicted) ** 2).sum()
-    return float(1 - residual / ((wanted - wanted.mean(axis=0)) ** 2).sum())
+    return wanted, predicted
 
 
 def _prediction(model: BaseEstimator, points: np.ndarray, *, n_columns: int) -> np.ndarray:
