@@ -131,9 +131,12 @@ def test_segments_answers_with_the_table(run: Run, trained: TrainedJob) -> None:
     assert answer.code == 0
     assert answer.result["model"] == "personas/1"
     assert answer.result["as_of"] == data.as_of
+    held = ("core", "voted", "second", "outsiders")
     plain = json.loads(json.dumps(data.segments))
     for row, segment in zip(answer.result["segments"], plain, strict=True):
-        assert row == row | segment
+        assert row == row | {name: told for name, told in segment.items() if name not in held}
+        assert sum(row[name] for name in held) == row["n_users"]
+    assert answer.result["groups"] == data.portrait["groups"]
     assert answer.result["coverage"]["core_share"] == data.coverage.core_share
 
 
