@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.api.generate_schemas import PATHS as GENERATE_PATHS
 from serving.api.keys import KeyRing
 from serving.api.metrics import Metrics
 from serving.api.problems import Problem
@@ -29,6 +30,7 @@ SCOPES = {
     "/v1/users:forget": "keep",
     "/v1/space": "space",
     **{f"/v1/space/{name}": "space" for name in SPACE_PATHS},
+    **dict.fromkeys(GENERATE_PATHS, "generate"),
     "/v1/segments": "read",
     "/v1/model": "read",
     "/openapi.json": "read",

@@ -61,6 +61,8 @@ class ServerSettings:
     space, space_metadata
         Scores or embeddings, and what is known of users, see
         `serving.api.space_routes.read_space`; None has no space.
+    generate_store
+        Event store of the users behind the model, for journeys and forecasts; None has none.
     """
 
     home: Registry
@@ -72,6 +74,7 @@ class ServerSettings:
     retention: Retention = field(default_factory=Retention)
     space: Path | None = None
     space_metadata: Path | None = None
+    generate_store: Path | None = None
 
 
 def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:
@@ -195,6 +198,14 @@ def _more_routes(
         desk = SpaceDesk(service, read_space(settings.space, settings.space_metadata))
         routers.append(space_routes(desk))
         closing.append(desk.worker.close)
+    if settings.generate_store is not None:
+        from serving.api.generate_answers import Source  # noqa: PLC0415 - as above
+        from serving.api.generate_routes import generate_routes  # noqa: PLC0415
+
+        source = Source.read(service.holder.current.model, settings.generate_store)
+        drawing = Worker(service.limits.space_waiting)
+        routers.append(generate_routes(source, drawing))
+        closing.append(drawing.close)
     return routers, closing
 
 
