@@ -64,6 +64,13 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         Path | None,
         typer.Option("--generate-store", help="Event store, for /v1/generate and /v1/forecast."),
     ] = None,
+    creative: Annotated[
+        Path | None, typer.Option("--creative", help="Creative space, for /v1/creative/...")
+    ] = None,
+    creative_model: Annotated[
+        str | None,
+        typer.Option("--creative-model", help="Its checkpoint; left out, that of the space."),
+    ] = None,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +108,8 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         space=space,
         space_metadata=space_metadata,
         generate_store=generate_store,
+        creative=creative,
+        creative_model=creative_model,
     )
     with server.listen(host, port) as sock:
         built = server.build_server(settings)
