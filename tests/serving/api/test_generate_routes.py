@@ -19,6 +19,7 @@ from serving.api.generate_answers import Source
 from serving.api.generate_schemas import PATHS
 from serving.api.keys import add_key, read_keys
 from serving.api.server import ServerSettings
+from serving.api.settings import Limits
 from tests.models import World, make_store, with_sessions
 from tests.serving.api.running import Client, running
 
@@ -214,6 +215,16 @@ def test_a_key_needs_the_scope(world: World, store: Path, tmp_path: Path) -> Non
         assert Client(asking.port).post("/v1/generate", {}).status == 401
         assert Client(asking.port, generate).post("/v1/generate", {"n": 1}).status == 200
         assert Client(asking.port, generate).get("/v1/segments").status == 403
+
+
+def test_a_full_house_is_told_when_to_come_again(world: World, store: Path) -> None:
+    full = Limits(space_waiting=0)
+    with running(
+        ServerSettings(NOWHERE, str(world.bundle), limits=full, generate_store=store)
+    ) as asking:
+        found = asking.post("/v1/generate", {"n": 1})
+        assert (found.status, found.headers["retry-after"]) == (503, "1")
+        assert asking.get("/v1/segments").status == 200
 
 
 def test_a_server_without_a_store_has_no_such_routes(
