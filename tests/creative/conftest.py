@@ -34,9 +34,11 @@ def trained(recipe: tiny_clip.Recipe, cache: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(request: pytest.FixtureRequest) -> Path:
-    """Folder of the tiny CLIP."""
-    return trained(RECIPE, Path(request.config.cache.mkdir("tiny_clip")))
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the tiny CLIP; kept for another run where pytest keeps anything."""
+    cache = getattr(request.config, "cache", None)
+    kept = tmp_path_factory.mktemp("tiny_clip") if cache is None else cache.mkdir("tiny_clip")
+    return trained(RECIPE, Path(kept))
 
 
 @pytest.fixture(scope="session")

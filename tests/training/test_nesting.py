@@ -19,6 +19,9 @@ from training.plan import TrainRequest, plan_training
 from training.train import train
 from training.warm_start import load_warm_start
 
+HELD = ("core", "voted", "second", "outsiders")
+"""What a segment tells of its users; other levels tell of the first two."""
+
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object):
     """Type a command; its JSON object and what was said to people."""
@@ -69,7 +72,8 @@ def test_the_command_tells_every_level(
         assert f"{len(rows)} {noun}" in said
         for row in rows:
             assert row["level"] == level
-            assert row["size"] == row["core"] + row["voted"] == row["n_users"]
+            groups = HELD if level == "segment" else HELD[:2]
+            assert row["size"] == sum(row[name] for name in groups) == row["n_users"]
             assert {"name", "facts", "rule", "stability", "outsiders", "status"} <= set(row)
     for below, above in (("micro", "segment"), ("segment", "macro")):
         parents = {row["parent"] for row in told[below]["segments"]}
