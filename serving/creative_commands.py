@@ -105,12 +105,10 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     library = opened(space)
     queries, empty = asked_queries(library, encoder_of(library, model), query, picture=picture)
     balance = kept_correction(space)
+    lists = both_lists(library, queries, empty, options=(k, where, balance))
     result: dict[str, Any] = {"reranked_by": balance}
-    for kind, members in (("pictures", library.pictures), ("texts", library.texts)):
-        if not len(members.ids) or not leaves_some(library, members, where):
-            continue
-        own = balance if kind == "pictures" else None
-        hits = find(library, kind, queries, empty=empty, options=(k, where, own))
+    for kind, hits in lists.items():
+        members = library.pictures if kind == "pictures" else library.texts
         terminal.say(hits_table(kind.capitalize(), members, hits))
         for line in hits_lines(hits):
             terminal.say(Text(line))
@@ -121,6 +119,33 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         write_sheet(sheet, library, [(query or str(picture), result["pictures"]["ids"])])
         terminal.say(Text(f"The pictures are on {sheet}"))
     terminal.finish(result)
+
+
+def both_lists(
+    space: "CreativeSpace",
+    queries: list["np.ndarray"],
+    empty: list[bool],
+    *,
+    options: tuple[int, str | None, str | None],
+) -> "dict[str, Hits]":
+    """Search pictures and texts, as far as the condition among the options leaves some.
+
+    Parameters
+    ----------
+    space
+        The library.
+    queries, empty
+        See `asked_queries`.
+    options
+        Hits in each list, the condition, and the column to whose shares pictures are re-ranked.
+    """
+    k, where, balance = options
+    found = {}
+    for kind, members in (("pictures", space.pictures), ("texts", space.texts)):
+        if len(members.ids) and leaves_some(space, members, where):
+            own = balance if kind == "pictures" else None
+            found[kind] = find(space, kind, queries, empty=empty, options=(k, where, own))
+    return found
 
 
 def leaves_some(space: "CreativeSpace", members: "LatentSpace", where: str | None) -> bool:

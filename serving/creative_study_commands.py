@@ -21,6 +21,8 @@ Compare = Annotated[
     list[str] | None,
     typer.Option("--compare", help="A search to compare those with. Repeatable."),
 ]
+DRIFT_ARRAYS = ("rows", "axis", "basis", "target", "step")
+"""What a drift study is computed with and nobody reads."""
 
 
 def register(creative: typer.Typer) -> None:
@@ -51,7 +53,7 @@ def drift(  # noqa: PLR0917 - a command's options are its parameters
     terminal.say(drift_table(study))
     for line in drift_lines(study):
         terminal.say(Text(line))
-    result = plain(study, without=("rows", "axis", "basis", "target", "step"))
+    result = plain(study, without=DRIFT_ARRAYS)
     try:
         score = score_on_brand(library, seed=seed)
     except CreativeError as error:

@@ -60,6 +60,17 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         Path | None,
         typer.Option("--space-metadata", help="Parquet or CSV: user_id and what is known."),
     ] = None,
+    generate_store: Annotated[
+        Path | None,
+        typer.Option("--generate-store", help="Event store, for /v1/generate and /v1/forecast."),
+    ] = None,
+    creative: Annotated[
+        Path | None, typer.Option("--creative", help="Creative space, for /v1/creative/...")
+    ] = None,
+    creative_model: Annotated[
+        str | None,
+        typer.Option("--creative-model", help="Its checkpoint; left out, that of the space."),
+    ] = None,
     tracking_uri: Annotated[
         str | None,
         typer.Option(
@@ -96,6 +107,9 @@ def serve(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         retention=Retention(state_days * DAY_S, state_users),
         space=space,
         space_metadata=space_metadata,
+        generate_store=generate_store,
+        creative=creative,
+        creative_model=creative_model,
     )
     with server.listen(host, port) as sock:
         built = server.build_server(settings)
@@ -114,7 +128,10 @@ def api_key(  # noqa: PLR0917 - as above
     name: Annotated[str, typer.Option("--name", help="Who gets the key.")],
     scope: Annotated[
         list[str],
-        typer.Option("--scope", help="assign, embed, keep, read or metrics; repeatable."),
+        typer.Option(
+            "--scope",
+            help="assign, embed, keep, space, generate, creative, read or metrics; repeatable.",
+        ),
     ],
     rate: Annotated[
         float | None, typer.Option("--rate", min=0.001, help="Most requests a second.")

@@ -51,7 +51,10 @@ def write_set(
         message = f"{out} holds something else; give an empty or a new folder"
         raise OutputError(message)
     vocabulary = population.model.network.vocabulary
-    tables = {EVENTS: drawn.journeys.table(vocabulary), JOURNEYS: _journeys(population, drawn)}
+    tables = {
+        EVENTS: drawn.journeys.table(vocabulary),
+        JOURNEYS: journeys_table(population, drawn),
+    }
     if drawn.unmoved is not None:
         tables[UNMOVED] = drawn.unmoved.table(vocabulary)
     try:
@@ -60,7 +63,7 @@ def write_set(
                 table.write_parquet(folder / name)
             if report is not None:
                 write_json(folder / REPORT, plain(report))
-            manifest = _manifest(population, request, drawn) | {
+            manifest = manifest_of(population, request, drawn) | {
                 "files": {one.name: digest_of_file(one) for one in sorted(folder.iterdir())}
             }
             write_json(folder / MANIFEST, manifest)
@@ -70,7 +73,7 @@ def write_set(
     return manifest
 
 
-def _journeys(population: Population, drawn: Drawn) -> pl.DataFrame:
+def journeys_table(population: Population, drawn: Drawn) -> pl.DataFrame:
     """Per journey its user, point, segment, step and length."""
     events = drawn.journeys.table(population.model.network.vocabulary)
     points = drawn.journeys.points.astype(np.float32)
@@ -85,7 +88,7 @@ def _journeys(population: Population, drawn: Drawn) -> pl.DataFrame:
     )
 
 
-def _manifest(population: Population, request: Request, drawn: Drawn) -> dict[str, Any]:
+def manifest_of(population: Population, request: Request, drawn: Drawn) -> dict[str, Any]:
     """Everything that draws the same set again, and its counts."""
     correction = drawn.correction
     return {

@@ -116,7 +116,7 @@ def place_point(population: Population, place: str) -> np.ndarray:
         store, as_of = population.store, population.as_of
         rows = np.array([row_of_user(store, name, as_of=as_of)])
         return population.model.embed(store, rows, as_of=as_of)[0].astype(np.float64)
-    if f"{kind}:" == SEGMENT and name.isdigit():
+    if f"{kind}:" == SEGMENT and name.isdecimal():
         members = population.members(int(name))
         return population.learned.embeddings[members].mean(axis=0, dtype=np.float64)
     message = f"a place is user:ID or segment:ID; found {place!r}"

@@ -14,6 +14,8 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.api.creative_schemas import PATHS as CREATIVE_PATHS
+from serving.api.generate_schemas import PATHS as GENERATE_PATHS
 from serving.api.keys import KeyRing
 from serving.api.metrics import Metrics
 from serving.api.problems import Problem
@@ -21,6 +23,7 @@ from serving.api.settings import Limits
 from serving.api.space_schemas import PATHS as SPACE_PATHS
 
 LOG = logging.getLogger("segmenter.online")
+ONE_SEGMENT, ONE_ASSET = "/v1/segments/", "/v1/creative/assets/"
 SCOPES = {
     "/v1/assign": "assign",
     "/v1/assign:batch": "assign",
@@ -29,6 +32,10 @@ SCOPES = {
     "/v1/users:forget": "keep",
     "/v1/space": "space",
     **{f"/v1/space/{name}": "space" for name in SPACE_PATHS},
+    **dict.fromkeys(GENERATE_PATHS, "generate"),
+    "/v1/creative": "creative",
+    **{f"/v1/creative/{name}": "creative" for name in CREATIVE_PATHS},
+    f"{ONE_ASSET}ID": "creative",
     "/v1/segments": "read",
     "/v1/model": "read",
     "/openapi.json": "read",
@@ -37,7 +44,6 @@ SCOPES = {
 """Route to the scope that a key must have."""
 OPEN = ("/healthz", "/readyz")
 """Routes that need no key: they tell of the server and not of its data."""
-ONE_SEGMENT = "/v1/segments/"
 MANY_USERS = "/v1/assign:batch"
 
 
@@ -187,7 +193,7 @@ def route_of(path: str) -> str:
     """The known route of a path; what else was typed may be anything and is not repeated."""
     if path in SCOPES or path in OPEN:
         return path
-    return f"{ONE_SEGMENT}ID" if path.startswith(ONE_SEGMENT) else "other"
+    return next((f"{one}ID" for one in (ONE_SEGMENT, ONE_ASSET) if path.startswith(one)), "other")
 
 
 async def _refuse(problem: Problem, exchange: Exchange, send: Send) -> None:

@@ -18,7 +18,7 @@ from segmenter.errors import ConfigError
 from segmenter.files import read_json, write_json
 from serving.api.problems import Problem
 
-SCOPES = ("assign", "embed", "keep", "space", "read", "metrics")
+SCOPES = ("assign", "embed", "keep", "space", "generate", "creative", "read", "metrics")
 PREFIX = "seg_"
 BURST_S = 1.0
 """Seconds of its rate that a key may use at once."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from segmenter.clock import iso
 from segmenter.errors import BundleError
@@ -22,7 +23,7 @@ from serving.api.schemas import (
     SegmentsAnswer,
 )
 from serving.api.scorer import Scorer
-from serving.api.service import PlainRoute, Service
+from serving.api.service import JSON, PlainRoute, Service
 
 READY_FOR_S = 5.0
 """How long one check of the golden vectors counts."""
@@ -43,6 +44,15 @@ REFUSALS = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
+
+
+def asked_of(form: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """What the OpenAPI document says of a route whose body is a form of ours."""
+    content = {JSON: {"schema": form.model_json_schema(), "example": example}}
+    return {
+        "responses": answers(dict, *REFUSALS, HTTPStatus.CONFLICT),
+        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+    }
 
 
 def user_routes(service: Service) -> APIRouter:

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +61,10 @@ class ServerSettings:
     space, space_metadata
         Scores or embeddings, and what is known of users, see
         `serving.api.space_routes.read_space`; None has no space.
+    generate_store
+        Event store of the users behind the model, for journeys and forecasts; None has none.
+    creative, creative_model
+        Folder of a creative space, and its checkpoint where that has moved; None has no space.
     """
 
     home: Registry
@@ -72,6 +76,9 @@ class ServerSettings:
     retention: Retention = field(default_factory=Retention)
     space: Path | None = None
     space_metadata: Path | None = None
+    generate_store: Path | None = None
+    creative: Path | None = None
+    creative_model: str | None = None
 
 
 def check_exposure(host: str, *, has_keys: bool, insecure: bool) -> None:
@@ -178,24 +185,57 @@ def _alias_of(settings: ServerSettings, resolved: ResolvedModel) -> Alias | None
 def _more_routes(
     settings: ServerSettings, service: Service
 ) -> tuple[list[APIRouter], list[Callable[[], None]]]:
-    """The routes that were asked for, and what is to be closed with them."""
-    routers, closing = [], []
+    """The routes that were asked for, and what is to be closed with them.
+
+    Only who asks for them needs what computes them.
+    """
+    makers = (_kept_routes, _space_routes, _generate_routes, _creative_routes)
+    made = [one for make in makers for one in make(settings, service)]
+    return [router for router, _ in made], [close for _, close in made]
+
+
+Made = Iterator[tuple[APIRouter, Callable[[], None]]]
+
+
+def _kept_routes(settings: ServerSettings, service: Service) -> Made:
     if settings.state is not None:
         store = open_store(settings.state, settings.retention)
-        routers.append(kept_routes(service, store))
-        closing.append(store.close)
+        yield kept_routes(service, store), store.close
+
+
+def _space_routes(settings: ServerSettings, service: Service) -> Made:
     if settings.space is not None:
-        # Only who has a space needs what reads it.
-        from serving.api.space_routes import (  # noqa: PLC0415
+        from serving.api.space_routes import (  # noqa: PLC0415 - see _more_routes
             SpaceDesk,
             read_space,
             space_routes,
         )
 
         desk = SpaceDesk(service, read_space(settings.space, settings.space_metadata))
-        routers.append(space_routes(desk))
-        closing.append(desk.worker.close)
-    return routers, closing
+        yield space_routes(desk), desk.worker.close
+
+
+def _generate_routes(settings: ServerSettings, service: Service) -> Made:
+    if settings.generate_store is not None:
+        from serving.api.generate_answers import Source  # noqa: PLC0415 - see _more_routes
+        from serving.api.generate_routes import generate_routes  # noqa: PLC0415
+
+        source = Source.read(service.holder.current.model, settings.generate_store)
+        worker = Worker(service.limits.space_waiting)
+        yield generate_routes(source, worker), worker.close
+
+
+def _creative_routes(settings: ServerSettings, service: Service) -> Made:
+    if settings.creative is not None:
+        from segmenter.creative.extras import require_extra  # noqa: PLC0415 - see _more_routes
+
+        require_extra()
+        from serving.api.creative_answers import Library  # noqa: PLC0415
+        from serving.api.creative_routes import creative_routes  # noqa: PLC0415
+
+        library = Library.read(settings.creative, settings.creative_model)
+        worker = Worker(service.limits.space_waiting)
+        yield creative_routes(library, worker), worker.close
 
 
 def _lifespan(

@@ -16,7 +16,8 @@ class Limits:
     waiting
         Most requests that are computed or wait for it; one more gets 503 and a time to retry.
     space_waiting
-        The same of requests to the space, which take longer.
+        The same of requests to the space, to generation and to the creative space, each of which
+        has a thread of its own and takes longer.
     connections
         Most connections at once.
     timeout_s

@@ -15,10 +15,10 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from segmenter.errors import ConfigError, SpaceError
+from segmenter.errors import ConfigError
 from serving.api import space_answers
 from serving.api.problems import Problem
-from serving.api.routes import REFUSALS, answers
+from serving.api.routes import answers, asked_of
 from serving.api.service import JSON, Service, now
 from serving.api.space_schemas import (
     Asked,
@@ -28,7 +28,7 @@ from serving.api.space_schemas import (
     PathRequest,
     SearchRequest,
 )
-from serving.api.worker import Worker
+from serving.api.worker import Worker, computed
 from serving.shards import MANIFEST
 from serving.space_tables import OpenedSpace, open_space
 
@@ -93,12 +93,7 @@ class SpaceDesk:
         return await self._told(lambda: compute(self.opened.space, asked))
 
     async def _told(self, job: Callable[[], dict[str, Any]]) -> Response:
-        with self.worker.admitted():
-            try:
-                answer = await self.worker.run(job)
-            except SpaceError as error:
-                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
-        return Response(json.dumps(answer), media_type=JSON)
+        return Response(json.dumps(await computed(self.worker, job)), media_type=JSON)
 
     async def _point(self, events: list[Any]) -> np.ndarray:
         """Embedding float32 [d] of described behaviour."""
@@ -132,12 +127,12 @@ def space_routes(desk: SpaceDesk) -> APIRouter:
             "of_model_in_use": opened.identity == in_use,
         }
 
-    @router.post("/space/search", **_described("search", SearchRequest))
+    @router.post("/space/search", **asked_of(SearchRequest, EXAMPLES["search"]))
     async def search(request: Request) -> Response:
         """Find the users nearest to a place, to A - B + C, or to described behaviour."""
         return await desk.search(request)
 
-    @router.post("/space/lookalikes", **_described("lookalikes", LookalikesRequest))
+    @router.post("/space/lookalikes", **asked_of(LookalikesRequest, EXAMPLES["lookalikes"]))
     async def lookalikes(request: Request) -> Response:
         """Rank everybody by likeness to seeds, with the lift to expect at each reach.
 
@@ -145,29 +140,19 @@ def space_routes(desk: SpaceDesk) -> APIRouter:
         """
         return await desk.answer(request, LookalikesRequest, space_answers.lookalikes)
 
-    @router.post("/space/direction", **_described("direction", DirectionRequest))
+    @router.post("/space/direction", **asked_of(DirectionRequest, EXAMPLES["direction"]))
     async def direction(request: Request) -> Response:
         """Find what leads from one group to another, and apply it to a place."""
         return await desk.answer(request, DirectionRequest, space_answers.direction)
 
-    @router.post("/space/path", **_described("path", PathRequest))
+    @router.post("/space/path", **asked_of(PathRequest, EXAMPLES["path"]))
     async def path(request: Request) -> Response:
         """Walk between two places in even steps of what is seen around."""
         return await desk.answer(request, PathRequest, space_answers.path)
 
-    @router.post("/space/drift", **_described("drift", DriftRequest))
+    @router.post("/space/drift", **asked_of(DriftRequest, EXAMPLES["drift"]))
     async def drift(request: Request) -> Response:
         """Measure how far a group is from another one."""
         return await desk.answer(request, DriftRequest, space_answers.drift)
 
     return router
-
-
-def _described(name: str, form: type[Asked]) -> dict[str, Any]:
-    """What the OpenAPI document says of a route."""
-    content = {JSON: {"schema": form.model_json_schema(), "example": EXAMPLES[name]}}
-    told = answers(dict, *REFUSALS, HTTPStatus.CONFLICT)
-    return {
-        "responses": told,
-        "openapi_extra": {"requestBody": {"required": True, "content": content}},
-    }

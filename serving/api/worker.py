@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TypeVar
 
+from segmenter.errors import ConfigError, CreativeError, FitError, SpaceError
 from serving.api.problems import Problem
 
 T = TypeVar("T")
+REFUSALS = (ConfigError, CreativeError, FitError, SpaceError)
+"""Errors of a job that are about what was asked."""
 
 
 class Worker:
@@ -57,3 +60,18 @@ class Worker:
     def close(self) -> None:
         """End after the job in work."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+
+async def computed(worker: Worker, job: Callable[[], T]) -> T:
+    """The result of a job that what was asked may make impossible.
+
+    Raises
+    ------
+    Problem
+        422 with the reason where the job refuses what it was asked; 503 when all places are taken.
+    """
+    with worker.admitted():
+        try:
+            return await worker.run(job)
+        except REFUSALS as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
