@@ -176,12 +176,12 @@ def forget(
         message = f"cannot write {receipt} or {out}: {error.strerror}"
         raise OutputError(message) from error
     with ledger.transaction():
-        numbers = [_forget_list(ledger, one, entries, out=out) for one in found]
+        for one in found:
+            _forget_list(ledger, one, entries, out=out)
         for kind, values in named_by(named).items():
             erase(ledger, kind, values)
         ledger.erase_arms(entries.users)
         ledger.set(f"forgotten {digest}", plain["written_at"])
-    ledger.written([number for number in numbers if number])
     return plain
 
 
@@ -242,8 +242,8 @@ def _others(ledger: Ledger, last: Delivery, entries: Entries) -> Iterator[pl.Dat
         yield rows.filter(~entries.found_in(rows, DESTINATIONS[last.destination]))
 
 
-def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Path) -> int:
-    """Take people out of the rows of a list, and write the delivery down; its number."""
+def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Path) -> None:
+    """Take people out of the rows of a list, and write the delivery down."""
     last, one = removal.last, DESTINATIONS[removal.last.destination]
     ledger.supersede(last.target)
 
@@ -258,7 +258,7 @@ def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Pa
 
     rewrite(ledger.db, last.target, without)
     if not removal.files:
-        return 0
+        return
     draft = Draft(
         destination=last.destination,
         level=last.level,
@@ -274,7 +274,7 @@ def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Pa
         n_removed=removal.n_removed,
         files=removal.files,
     )
-    return ledger.insert(last.target, draft)
+    ledger.insert(last.target, draft)
 
 
 def _receipt(

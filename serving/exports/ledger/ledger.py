@@ -204,8 +204,13 @@ class Ledger:
         return pl.concat([unpacked(one) for (one,) in frames]) if frames else None
 
     def insert(self, target: int, draft: Draft) -> int:
-        """Write down a delivery that leaves the rows of its list alone; inside a transaction."""
-        return rows.insert(self.db, target, draft, salt=self.salt_id)
+        """Write down a delivery whose files stand, and leave the rows of its list alone.
+
+        Inside a transaction, so that a kill leaves no delivery that nobody can send.
+        """
+        number = rows.insert(self.db, target, draft, salt=self.salt_id)
+        self._state(number, WRITTEN, of=(PREPARED,))
+        return number
 
     def erase_users(self, *hashes: pl.Series) -> None:
         """Keep salted hashes of users who must not leave again; inside a transaction."""
