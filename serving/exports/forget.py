@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from segmenter.clock import now
 from segmenter.errors import OutputError
 from segmenter.files import atomic_folder, digest_of_file, read_json, write_json
 from serving.exports.cells import cells_of
@@ -224,9 +225,11 @@ def _removal(
     held = held_by(one, findable, _others(ledger, last, entries))
     place = folder / one.name / f"{last.level}-{last.segment_id}-{last.target}"
     place.mkdir(parents=True)
-    now = dt.datetime.now(dt.UTC)
-    order = Order(last.segment_id, last.segment_name, int(now.timestamp()), REMOVE, last.settings)
-    stem = f"{one.name}_{last.level}-{last.segment_id}_{now:%Y%m%dT%H%M%SZ}_forget"
+    moment = dt.datetime.now(dt.UTC)
+    order = Order(
+        last.segment_id, last.segment_name, int(moment.timestamp()), REMOVE, last.settings
+    )
+    stem = f"{one.name}_{last.level}-{last.segment_id}_{moment:%Y%m%dT%H%M%SZ}_forget"
     frames = (off_list(rows, one, held) for rows in findable if len(rows))
     written = one.layout.write(frames, order, folder=place, stem=stem)
     inside = place.relative_to(folder).as_posix()
@@ -283,7 +286,7 @@ def _receipt(
     return {
         "format": FORMAT,
         "format_version": 1,
-        "written_at": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "written_at": now(),
         "list_sha256": digest,
         "entries": n_entries,
         "lists": [one.to_json() for one in found],

@@ -5,7 +5,6 @@ files get their final name, so that no file can leave of which the ledger knows 
 a kill interrupted is found again when the ledger is next opened.
 """
 
-import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock, Timeout
 
+from segmenter.clock import now
 from segmenter.errors import LedgerError
 from serving.exports.ledger import deliveries as rows
 from serving.exports.ledger.deliveries import (
@@ -298,11 +298,10 @@ class Ledger:
         return one
 
     def _state(self, number: int, state: str, *, of: tuple[str, ...]) -> None:
-        now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         marks = ", ".join("?" * len(of))
         self.db.execute(
             f"UPDATE deliveries SET state = ?, decided_at = ? WHERE id = ? AND state IN ({marks})",  # noqa: S608 - question marks
-            (state, now, number, *of),
+            (state, now(), number, *of),
         )
 
     def _recover(self) -> None:
