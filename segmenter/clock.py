@@ -13,6 +13,11 @@ def iso(micros: int) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def now() -> str:
+    """The present moment as ISO 8601 text with Z, in whole seconds."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def parse_time(text: str, *, option: str) -> int:
     """Microseconds since the epoch of ISO 8601 text; without a zone it is UTC.
 

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from segmenter.bundle import MANIFEST, read_bundle
@@ -26,6 +26,7 @@ from segmenter.files import atomic_folder
 from segmenter.mlflow_home import MlflowHome, import_mlflow
 
 VARIABLE = "MLFLOW_TRACKING_URI"
+USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 ALIAS, HEALTH = "/api/2.0/mlflow/registered-models/alias", "/health"
 TIMEOUT_S = 10.0
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -120,7 +121,9 @@ class TrackingServer:
         for name, value in VARIABLES.items():
             os.environ.setdefault(name, value)
         self.check()
-        return import_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        # MLflow tells the whole address in its errors: who asks goes another way.
+        os.environ.update(_named_in(self.uri))
+        return import_mlflow().MlflowClient(tracking_uri=self.path, registry_uri=self.path)
 
     def alias_version(self, name: str, alias: str) -> int | None:
         """Version that an alias of a model stands for, without MLflow; None if there is none.
@@ -173,7 +176,7 @@ class TrackingServer:
                     mlflow.artifacts.download_artifacts(
                         artifact_uri=source,
                         dst_path=str(temporary / "files"),
-                        tracking_uri=self.uri,
+                        tracking_uri=self.path,
                     )
             except (OSError, mlflow.exceptions.MlflowException) as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -244,12 +247,18 @@ def _who_asks(uri: str) -> dict[str, str]:
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
     if token:
         return {"Authorization": f"Bearer {token}"}
-    parts = urlsplit(uri)
-    name = parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME")
+    known = dict(os.environ) | _named_in(uri)
+    name, password = known.get(USERNAME, ""), known.get(PASSWORD, "")
     if not name:
         return {}
-    password = parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+
+def _named_in(uri: str) -> dict[str, str]:
+    """MLflow's variables for who asks by an address; what it does not name is left out."""
+    parts = urlsplit(uri)
+    told = {USERNAME: parts.username, PASSWORD: parts.password}
+    return {variable: unquote(text) for variable, text in told.items() if text}
 
 
 def _error_code(error: HTTPError) -> str:

@@ -6,7 +6,6 @@ on where a killed one stopped, and does nothing when the same store, model and a
 scored already.
 """
 
-import datetime as dt
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import polars as pl
 
 from segmenter.assignment_table import assignment_table
 from segmenter.audience_model import AudienceModel
-from segmenter.clock import iso
+from segmenter.clock import iso, now
 from segmenter.errors import ConfigError, OutputError
 from segmenter.events.store import USERS, EventStore
 from segmenter.files import atomic_file, digest_of_file, digest_of_json
@@ -201,7 +200,7 @@ def score(
         records, n_reused = _finish_shards(job, shard_users)
         manifest = inputs | {"model_as_of": iso(loaded.trained_as_of)}
         manifest |= _totals(loaded, records)
-        folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": _now()})
+        folder.publish(manifest | {"format_version": FORMAT_VERSION, "created": now()})
         return _report(out, manifest, n_reused=n_reused)
 
 
@@ -356,7 +355,3 @@ def _report(out: Path, manifest: dict[str, Any], *, n_reused: int) -> ScoreRepor
         model=manifest["model_version"],
         segments=tuple(SegmentCount(**segment) for segment in manifest["segments"]),
     )
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

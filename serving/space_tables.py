@@ -94,7 +94,9 @@ def read_users(path: Path) -> pl.DataFrame:
     """
     try:
         if path.suffix == ".csv":
-            table = pl.read_csv(path, infer_schema_length=None)
+            # Ids are text: 0012 is another user than 12.
+            kinds = dict.fromkeys((USER, "user"), pl.String)
+            table = pl.read_csv(path, infer_schema_length=None, schema_overrides=kinds)
         else:
             table = pl.read_parquet(_files(path), glob=False)  # a name may hold brackets
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -5,12 +5,12 @@ version that had it. So each renaming is a version of its own, with its author a
 lineage, and the aliases of the version before go over to it.
 """
 
-import datetime as dt
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from segmenter.bundle import read_bundle, write_bundle
+from segmenter.clock import now
 from segmenter.errors import ConfigError
 from segmenter.files import write_text
 from segmenter.mlflow_home import MlflowHome
@@ -121,11 +121,6 @@ def editable(home: MlflowHome, spec: str | None, *, author: str) -> ResolvedMode
         )
         raise ConfigError(message)
     return before
-
-
-def now() -> str:
-    """The present moment, ISO 8601."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def register_successor(

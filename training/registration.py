@@ -1,6 +1,5 @@
 """A trained bundle becomes a registered model version: once, however often it is asked for."""
 
-import datetime as dt
 import json
 import re
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segmenter.bundle import read_manifest
+from segmenter.clock import now
 from segmenter.flavor import write_flavor
 from segmenter.mlflow_home import import_mlflow
 from segmenter.registry import (
@@ -140,8 +140,7 @@ def register(
                 successor_of=successor_of,
                 said=description,
             )
-            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-            job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now)
+            job.client.set_model_version_tag(name, version.version, REGISTERED_TAG, now())
         number = int(version.version)
         return RegisteredVersion(name, number, aliases_of(job.client, name, number), run_id)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from segmenter.audience_model import AudienceModel
 from segmenter.bundle import read_bundle
+from segmenter.clock import now
 from segmenter.errors import ConfigError
 from segmenter.events.batches import SequenceReader
 from segmenter.mlflow_home import MlflowHome
@@ -31,7 +32,7 @@ from segmenter.segments.stability import with_stability
 from segmenter.validity.validity_report import ValidityReport
 from training.config import TrainConfig
 from training.judging import Placement, judge
-from training.naming import now, register_successor
+from training.naming import register_successor
 from training.nesting import kept_words, regroup_levels
 from training.plan import BUNDLE
 from training.portrait import Portrait, Sitters, inherited_calibration, portray_users

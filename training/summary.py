@@ -1,13 +1,12 @@
 """A finished fit in plain form: the figures for tracking, and the data of the report."""
 
-import datetime as dt
 import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmenter.clock import iso
+from segmenter.clock import iso, now
 from segmenter.validity.validity_report import ValidityReport
 from training.fit import FittedNetwork
 from training.refit import FIT_TIME, read_time
@@ -58,12 +57,11 @@ def build_report(
     figures = fit_figures(network, segmentation)
     figures |= {"fit seconds": spent["wall_s"], "fit CPU seconds": spent["cpu_s"]}
     figures |= {} if refit is None else refit.figures()
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return ReportData(
         model=config.name,
         version=None,
         as_of=iso(plan.as_of),
-        trained_at=now,
+        trained_at=now(),
         n_users=len(plan.users),
         n_events=plan.n_events,
         segments=tuple(segment.to_json() for segment in segmentation.segments),

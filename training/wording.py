@@ -11,6 +11,7 @@ import polars as pl
 
 from segmenter.audience_model import AudienceModel
 from segmenter.bundle import read_bundle
+from segmenter.clock import now
 from segmenter.errors import ConfigError
 from segmenter.mlflow_home import MlflowHome
 from segmenter.registry import ResolvedModel
@@ -18,7 +19,7 @@ from segmenter.segments.lineage import RENAMED
 from segmenter.segments.segment import Segment
 from segmenter.segments.sensitive import all_topics, with_flags
 from segmenter.segments.wording import Kept, NameWriter, with_titles, with_written_names
-from training.naming import editable, now, register_successor
+from training.naming import editable, register_successor
 from training.plan import BUNDLE
 from training.registration import RegisteredVersion
 

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from segmenter.segments.journeys import Journey, Transition
 from serving.compare.comparison import Around, Compared, Comparison, Side
+from serving.plain_table import plain_table
 
 N_TRANSITIONS = 8
 
 
 def sides_table(sides: tuple[Side, Side]) -> Table:
     """Size and strength of both segments."""
-    table = _table("Two segments")
+    table = plain_table("Two segments")
     for heading in ("Id", "Segment", "Users", "Share", "Mean strength"):
         table.add_column(heading, justify="left" if heading == "Segment" else "right")
     for side in sides:
@@ -30,7 +30,7 @@ def sides_table(sides: tuple[Side, Side]) -> Table:
 
 def compared_table(title: str, rows: Sequence[Compared], ids: tuple[int, int]) -> Table:
     """Figures of both segments, of everybody else, and the difference with its interval."""
-    table = _table(f"{title}, {ids[0]} against {ids[1]}")
+    table = plain_table(f"{title}, {ids[0]} against {ids[1]}")
     table.add_column("What", overflow="fold")
     for heading in (str(ids[0]), str(ids[1]), "Others", "Difference"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -52,7 +52,7 @@ def transitions_table(found: Comparison) -> Table:
     """What comes next in both segments, where either differs most from everybody else."""
     first, second = ({(one.before, one.after): one for one in side} for side in found.transitions)
     ids = tuple(side.id for side in found.sides)
-    table = _table("What comes next: share of users' next events (times everybody else's)")
+    table = plain_table("What comes next: share of users' next events (times everybody else's)")
     table.add_column("After")
     table.add_column("Comes")
     for number in ids:
@@ -103,7 +103,3 @@ def _figure(value: float, *, is_share: bool) -> str:
 
 def _signed(value: float, is_share: bool) -> str:  # noqa: FBT001 - one of two units
     return f"{value:+.1%}" if is_share else f"{value:+,.3g}"
-
-
-def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from segmenter.clock import now
 from segmenter.errors import OutputError
 from segmenter.files import atomic_folder, digest_of_file, read_json, write_json
 from serving.exports.cells import cells_of
@@ -176,12 +177,12 @@ def forget(
         message = f"cannot write {receipt} or {out}: {error.strerror}"
         raise OutputError(message) from error
     with ledger.transaction():
-        numbers = [_forget_list(ledger, one, entries, out=out) for one in found]
+        for one in found:
+            _forget_list(ledger, one, entries, out=out)
         for kind, values in named_by(named).items():
             erase(ledger, kind, values)
         ledger.erase_arms(entries.users)
         ledger.set(f"forgotten {digest}", plain["written_at"])
-    ledger.written([number for number in numbers if number])
     return plain
 
 
@@ -224,9 +225,11 @@ def _removal(
     held = held_by(one, findable, _others(ledger, last, entries))
     place = folder / one.name / f"{last.level}-{last.segment_id}-{last.target}"
     place.mkdir(parents=True)
-    now = dt.datetime.now(dt.UTC)
-    order = Order(last.segment_id, last.segment_name, int(now.timestamp()), REMOVE, last.settings)
-    stem = f"{one.name}_{last.level}-{last.segment_id}_{now:%Y%m%dT%H%M%SZ}_forget"
+    moment = dt.datetime.now(dt.UTC)
+    order = Order(
+        last.segment_id, last.segment_name, int(moment.timestamp()), REMOVE, last.settings
+    )
+    stem = f"{one.name}_{last.level}-{last.segment_id}_{moment:%Y%m%dT%H%M%SZ}_forget"
     frames = (off_list(rows, one, held) for rows in findable if len(rows))
     written = one.layout.write(frames, order, folder=place, stem=stem)
     inside = place.relative_to(folder).as_posix()
@@ -242,8 +245,8 @@ def _others(ledger: Ledger, last: Delivery, entries: Entries) -> Iterator[pl.Dat
         yield rows.filter(~entries.found_in(rows, DESTINATIONS[last.destination]))
 
 
-def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Path) -> int:
-    """Take people out of the rows of a list, and write the delivery down; its number."""
+def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Path) -> None:
+    """Take people out of the rows of a list, and write the delivery down."""
     last, one = removal.last, DESTINATIONS[removal.last.destination]
     ledger.supersede(last.target)
 
@@ -258,7 +261,7 @@ def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Pa
 
     rewrite(ledger.db, last.target, without)
     if not removal.files:
-        return 0
+        return
     draft = Draft(
         destination=last.destination,
         level=last.level,
@@ -274,7 +277,7 @@ def _forget_list(ledger: Ledger, removal: _Removal, entries: Entries, *, out: Pa
         n_removed=removal.n_removed,
         files=removal.files,
     )
-    return ledger.insert(last.target, draft)
+    ledger.insert(last.target, draft)
 
 
 def _receipt(
@@ -283,7 +286,7 @@ def _receipt(
     return {
         "format": FORMAT,
         "format_version": 1,
-        "written_at": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "written_at": now(),
         "list_sha256": digest,
         "entries": n_entries,
         "lists": [one.to_json() for one in found],

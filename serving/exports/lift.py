@@ -199,7 +199,10 @@ def _by_segment(joined: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
 def _outcomes(path: Path, outcome: str | None) -> pl.DataFrame:
     """``user_id`` and ``value``."""
     try:
-        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+        is_parquet = path.suffix == ".parquet"
+        # Ids are text: 0012 is another user than 12.
+        kinds = {"user_id": pl.String}
+        table = pl.read_parquet(path) if is_parquet else pl.read_csv(path, schema_overrides=kinds)
     except (OSError, pl.exceptions.PolarsError) as error:
         message = f"cannot read --outcomes {path}; pass a Parquet or CSV table"
         raise SourceError(message) from error

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +9,7 @@ from segmenter.clock import iso
 from serving.health.drift import EmbeddingDrift, Health
 from serving.health.inputs import InputDrift
 from serving.health.movement import SegmentMovement
+from serving.plain_table import plain_table
 
 ALARM = "red"
 
@@ -33,7 +33,7 @@ def opening_lines(found: Health) -> Iterator[Text]:
 
 def segments_table(found: Health) -> Table:
     """Sizes, who came and went, and how far each segment moved."""
-    table = _table("Segments then and now")
+    table = plain_table("Segments then and now")
     headings = ("Id", "Then", "Now", "Share", "Change", "Came", "Went", "Volatile", "Moved", "p")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -66,7 +66,7 @@ def _drift_cells(found: Health, number: int) -> Iterator[Text]:
 
 def inputs_table(inputs: tuple[InputDrift, ...]) -> Table:
     """Every field with its figures."""
-    table = _table("Inputs, each user counted once")
+    table = plain_table("Inputs, each user counted once")
     table.add_column("Field")
     for heading in ("PSI", "Jensen-Shannon", "KS", "Wasserstein"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -101,13 +101,3 @@ def closing_lines(found: Health) -> Iterator[Text]:
     yield from (Text(f"Out of bounds: {one.text}", style=ALARM) for one in found.reasons)
     if not found.reasons:
         yield Text("All within bounds", style="green")
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(title),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-    )

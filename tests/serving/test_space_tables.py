@@ -40,6 +40,15 @@ def test_every_form_of_embeddings_gives_the_same_space(tmp_path, form) -> None:
     assert found.metadata.width == 0
 
 
+def test_ids_of_digits_keep_their_zeros_in_a_csv(tmp_path) -> None:
+    ids = ["007", "07", "7", "70"]
+    table = pl.DataFrame({"user_id": ids, "embedding": VECTORS.tolist()})
+    table.write_parquet(tmp_path / "e.parquet")
+    (tmp_path / "m.csv").write_text("user,age\n07,20\n007,40\n")
+    found = opened(tmp_path / "e.parquet", metadata=tmp_path / "m.csv")
+    assert found.space.metadata["age"].to_list() == [40, 20, None, None]
+
+
 def test_metadata_is_joined_and_those_in_one_table_alone_are_counted(tmp_path) -> None:
     pl.DataFrame({"user_id": IDS, "embedding": VECTORS.tolist()}).write_parquet(
         tmp_path / "e.parquet"

@@ -1,6 +1,5 @@
 """A review: a challenger beside the champion on one frozen slice, gate by gate."""
 
-import datetime as dt
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segmenter.bundle import read_bundle
+from segmenter.clock import now
 from segmenter.errors import ReviewError
 from segmenter.events.store import EventStore
 from segmenter.registry import CHAMPION, ResolvedModel, resolve
@@ -180,7 +180,7 @@ def review(home: Registry, request: ReviewRequest, bar: Bar) -> Review:
         gates,
         part.identity(),
         tuple(_identity(client, side.resolved, side.report) for side in sides),
-        dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        now(),
         {"segmenter": _version(), "sources_sha256": sources_digest()},
     )
 

@@ -75,16 +75,10 @@ class Client:
     """
 
     def __init__(self, base: str, timeout_s: float) -> None:
-        parts = urlsplit(base)
-        is_local = parts.hostname in ("127.0.0.1", "::1", "localhost")
-        allowed = ("https", "http") if is_local else ("https",)
-        if parts.scheme not in allowed or not parts.hostname or parts.query or parts.username:
-            message = "--deliver must name an address as https://HOST/PATH, without secrets in it"
-            raise ConfigError(message)
-        secure, plain = http.client.HTTPSConnection, http.client.HTTPConnection
-        kind = secure if parts.scheme == "https" else plain
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)
-        self._path = parts.path.rstrip("/")
+        is_secure, host, port, path = _parts_of(base)
+        kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+        self._connection = kind(host, port, timeout=timeout_s)
+        self._path = path.rstrip("/")
 
     def send(self, where: tuple[str, str], body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send one body by (method, path); an exchange that fails is an answer of status 0."""
@@ -102,6 +96,23 @@ class Client:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _parts_of(base: str) -> tuple[bool, str, int | None, str]:
+    """Whether an address is https, its host, port and path."""
+    try:
+        parts = urlsplit(base)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    is_local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    allowed = ("https", "http") if is_local else ("https",)
+    is_plain = base.isascii() and base.isprintable() and " " not in base
+    more = parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in allowed or not parts.hostname or more or not is_plain:
+        message = "--deliver must name an address as https://HOST/PATH, without secrets in it"
+        raise ConfigError(message)
+    return parts.scheme == "https", parts.hostname, port, parts.path
 
 
 def _document(raw: bytes) -> Mapping[str, Any]:

@@ -222,7 +222,11 @@ def _headers(
 ) -> dict[str, str]:
     """Headers of a request; the secret is one of the environment, by destination or for all."""
     own = f"{TOKEN}_{destination.name.upper().replace('-', '_')}"
-    token = environment.get(own) or environment.get(TOKEN)
+    token = (environment.get(own) or environment.get(TOKEN) or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        # http.client would tell the secret in its error.
+        message = f"{own} or {TOKEN} must be printable ASCII on one line; set it again"
+        raise ConfigError(message)
     headers = {"Content-Type": "application/json", "Idempotency-Key": batch.key}
     headers |= dict(destination.headers)
     return headers | ({"Authorization": f"Bearer {token}"} if token else {})

@@ -54,7 +54,7 @@ def asked_wait_s(text: str | None, now: dt.datetime) -> float | None:
     """Seconds of a header Retry-After, which is a number or a date; None for nothing readable."""
     if text is None:
         return None
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(text)

@@ -1,13 +1,12 @@
 """What one delivery is, and how its row reads and is written."""
 
-import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segmenter.clock import iso
+from segmenter.clock import iso, now
 from segmenter.files import digest_of_json
 from serving.exports.destination import WrittenFile
 
@@ -139,7 +138,7 @@ def insert(db: sqlite3.Connection, target: int, draft: Draft, *, salt: str) -> i
     values = (
         *(target, draft.kind, PREPARED, draft.fingerprint, base, draft.folder),
         *(draft.segment_name, draft.as_of, draft.model, draft.scores, salt),
-        *(draft.n_added, draft.n_removed, f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"),
+        *(draft.n_added, draft.n_removed, now()),
     )
     marks = ", ".join("?" * len(values))
     names = (

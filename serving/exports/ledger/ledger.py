@@ -5,7 +5,6 @@ files get their final name, so that no file can leave of which the ledger knows 
 a kill interrupted is found again when the ledger is next opened.
 """
 
-import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock, Timeout
 
+from segmenter.clock import now
 from segmenter.errors import LedgerError
 from serving.exports.ledger import deliveries as rows
 from serving.exports.ledger.deliveries import (
@@ -204,8 +204,13 @@ class Ledger:
         return pl.concat([unpacked(one) for (one,) in frames]) if frames else None
 
     def insert(self, target: int, draft: Draft) -> int:
-        """Write down a delivery that leaves the rows of its list alone; inside a transaction."""
-        return rows.insert(self.db, target, draft, salt=self.salt_id)
+        """Write down a delivery whose files stand, and leave the rows of its list alone.
+
+        Inside a transaction, so that a kill leaves no delivery that nobody can send.
+        """
+        number = rows.insert(self.db, target, draft, salt=self.salt_id)
+        self._state(number, WRITTEN, of=(PREPARED,))
+        return number
 
     def erase_users(self, *hashes: pl.Series) -> None:
         """Keep salted hashes of users who must not leave again; inside a transaction."""
@@ -293,11 +298,10 @@ class Ledger:
         return one
 
     def _state(self, number: int, state: str, *, of: tuple[str, ...]) -> None:
-        now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         marks = ", ".join("?" * len(of))
         self.db.execute(
             f"UPDATE deliveries SET state = ?, decided_at = ? WHERE id = ? AND state IN ({marks})",  # noqa: S608 - question marks
-            (state, now, number, *of),
+            (state, now(), number, *of),
         )
 
     def _recover(self) -> None:

@@ -62,9 +62,13 @@ def connect(path: Path, salt: bytes | None = None) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         db = sqlite3.connect(path, isolation_level=None)
-        # What is erased is overwritten, not only unlinked.
-        db.execute("PRAGMA secure_delete = ON")
-        _make(db, salt)
+        try:
+            # What is erased is overwritten, not only unlinked.
+            db.execute("PRAGMA secure_delete = ON")
+            _make(db, salt)
+        except BaseException:
+            db.close()
+            raise
     except (OSError, sqlite3.Error) as error:
         message = f"--ledger must be a file that this tool writes; found {path}: {error}"
         raise LedgerError(message) from error
@@ -91,8 +95,10 @@ def _make(db: sqlite3.Connection, salt: bytes | None) -> None:
             made = {"format": FORMAT.encode(), "salt": salt or secrets.token_bytes(16)}
             db.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
         found = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    finally:
-        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
     if found is None or bytes(found[0]).decode(errors="replace") != FORMAT:
         message = f"the file is no {FORMAT!r}"
         raise sqlite3.DatabaseError(message)

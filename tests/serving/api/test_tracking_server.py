@@ -1,5 +1,6 @@
 """Following an alias of a real MLflow tracking server, over loopback."""
 
+import base64
 import os
 import socket
 import subprocess
@@ -8,11 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.request import urlopen
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from segmenter.errors import ConfigError, RegistryError
 from segmenter.flavor import write_flavor
@@ -154,6 +158,45 @@ def test_an_address_is_a_server_and_its_password_is_not_told(tmp_path: Path) -> 
     for uri in ("mlruns", "sqlite:///a.db", "file:///a", "http://"):
         with pytest.raises(ConfigError, match="--mlruns"):
             TrackingServer(uri, tmp_path)
+
+
+class Silent(BaseHTTPRequestHandler):
+    """Says that it is healthy, notes who asks, and answers nothing else."""
+
+    asked: list[str | None]
+
+    def do_GET(self) -> None:
+        """Answer, or hang up."""
+        if self.path == "/health":
+            self.send_response(200)
+            self.end_headers()
+            return
+        self.asked.append(self.headers["Authorization"])
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_what_mlflow_says_of_a_failure_holds_no_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "another")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(Silent, "asked", [], raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.server_port}"
+        client = TrackingServer(f"http://jane:se%40cret@{address}", tmp_path).client()
+        with pytest.raises(MlflowException) as caught:
+            client.get_registered_model(NAME)
+        server.shutdown()
+        thread.join()
+    assert address in str(caught.value)
+    assert "cret" not in str(caught.value)
+    assert set(Silent.asked) == {f"Basic {base64.b64encode(b'jane:se@cret').decode()}"}
 
 
 def test_the_environment_names_a_server_where_nothing_else_does(

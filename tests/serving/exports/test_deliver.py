@@ -203,12 +203,44 @@ def test_a_file_that_was_changed_is_not_sent(world):
 
 
 @pytest.mark.parametrize(
-    "base", ["http://example.com", "https://token@example.com", "https://x.y/?key=1", "ftp://x"]
+    "base",
+    [
+        *(
+            "http://example.com",
+            "https://token@example.com",
+            "https://:token@example.com",
+            "ftp://x",
+        ),
+        *("https://x.y/?key=1", "https://x.y/#token", "https://x.y:token/", "https://[::1"),
+        *("https://x.y/ä", "https://x.y/a b"),
+    ],
 )
 def test_an_address_is_https_and_holds_no_secret(base):
     with pytest.raises(ConfigError, match="https://HOST/PATH") as raised:
         Client(base, 1.0)
     assert "token" not in str(raised.value)
+
+
+@pytest.mark.parametrize("secret", ["planted\nsecret", "planted\rsecret", "plänted"])
+def test_a_secret_that_is_no_header_is_refused_without_being_told(world, secret):
+    report = written(world, "criteo")
+    with (
+        running() as stand_in,
+        open_ledger(world.folder / "ledger.db") as ledger,
+    ):
+        sending = Sending(stand_in.base, environment={"SEGMENTER_TOKEN_CRITEO": secret})
+        with pytest.raises(ConfigError, match="SEGMENTER_TOKEN_CRITEO") as raised:
+            deliver(ledger, report.deliveries[0], sending)
+    assert secret not in str(raised.value)
+    assert stand_in.paths == []
+
+
+def test_a_line_break_after_a_secret_is_no_part_of_it(world):
+    report = written(world, "criteo")
+    with running() as stand_in, open_ledger(world.folder / "ledger.db") as ledger:
+        sending = Sending(stand_in.base, environment={"SEGMENTER_TOKEN": f"{TOKEN}\n"})
+        deliver(ledger, report.deliveries[0], sending)
+    assert state(world) == "delivered"
 
 
 @given(st.integers(1, 40), st.one_of(st.none(), st.floats(0, 1e6)), st.integers())
@@ -241,4 +273,5 @@ def test_retry_after_is_a_number_or_a_date():
     assert asked_wait_s("Thu, 01 Jan 2026 00:01:00 GMT", now) == 60
     assert asked_wait_s("Thu, 01 Jan 2020 00:01:00 GMT", now) == 0
     assert asked_wait_s("soon", now) is None
+    assert asked_wait_s("\N{SUPERSCRIPT TWO}", now) is None
     assert asked_wait_s(None, now) is None

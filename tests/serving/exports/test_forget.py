@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from segmenter.errors import LedgerError, OutputError, SourceError
 from serving.exports import gates
 from serving.exports.export import export
 from serving.exports.forget import forget
+from serving.exports.ledger import schema
 from serving.exports.ledger.ledger import Ledger, open_ledger
 from serving.exports.ledger.membership import parts_of
 from tests.serving.exports.world import User, World
@@ -133,6 +135,38 @@ def test_a_killed_deletion_is_done_again_whole(world, ledger, monkeypatch):
     assert sent(world, ledger) >= {"user-3"}
     assert len(run(world, ledger, "user-3")["lists"]) == 3
     assert "user-3" not in sent(world, ledger)
+
+
+def test_wherever_a_deletion_is_killed_its_payloads_can_be_sent(world, ledger):
+    copies = []
+
+    def copy(statement: str) -> None:
+        """The file as a kill would leave it."""
+        if statement.startswith("BEGIN"):
+            copies.append(world.folder / f"killed-{len(copies)}.db")
+            shutil.copy(ledger.path, copies[-1])
+
+    ledger.db.set_trace_callback(copy)
+    run(world, ledger, "user-3")
+    ledger.db.set_trace_callback(None)
+    copy("BEGIN")
+    states = []
+    for path in copies:
+        with open_ledger(path) as killed:
+            states.append({one.state for one in killed.deliveries() if one.kind == "forget"})
+    assert states[0] == set()
+    assert states[-1] == {"written"}
+    assert {frozenset(one) for one in states} == {frozenset(), frozenset({"written"})}
+
+
+def test_a_ledger_that_could_not_be_made_whole_is_made_the_next_time(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "TABLES", f"{schema.TABLES}CREATE nonsense;")
+        with pytest.raises(LedgerError, match="nonsense"), open_ledger(path):
+            pass
+    with open_ledger(path) as ledger:
+        assert ledger.deliveries() == []
 
 
 def test_the_arm_of_a_forgotten_user_is_forgotten(world):

@@ -109,7 +109,8 @@ def test_what_people_read(place, monkeypatch):
     export(place, "--to", "generic-csv", "--holdout", "0.2")
     ledger = ("--ledger", place / "ledger.db")
     assert "generic-csv" in segmenter("deliveries", *ledger).stdout
-    (place / "delete.txt").write_text("user-planted\n")
+    # More than the control group, which is drawn by a new salt each time, can hold all of.
+    (place / "delete.txt").write_text("\n".join(f"user-{n:05d}" for n in range(300, 360)))
     for said, number in (("do not upload delivery 1", 1), ("Nobody of the list", 2)):
         receipt = place / f"r{number}.json"
         told = segmenter("forget", place / "delete.txt", "--receipt", receipt, *ledger)

@@ -80,6 +80,19 @@ def test_strata_without_enough_users_are_pooled_and_tiny_tables_say_nothing():
     assert (flat.effect, flat.low, flat.high, flat.power) == (0, 0, 0, None)
 
 
+def test_an_id_of_digits_keeps_its_zeros_in_a_csv(tmp_path):
+    users = [f"{n:04d}" for n in range(40)]
+    people = pl.DataFrame({"user_id": users, "segment_id": [1] * 40})
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        group = ControlGroup(ledger.salt, 0.5)
+        held = group.draw(people)
+        ledger.prepare([], group.fresh)
+        sales = people.select("user_id", sales=pl.lit(5.0)).filter(~held)
+        sales.write_csv(tmp_path / "outcomes.csv")
+        (found, _) = lifts(ledger, tmp_path / "outcomes.csv")
+    assert (found.treated, found.control) == (5.0, 0.0)
+
+
 def test_outcomes_are_joined_by_salted_hash_and_missing_ones_are_nothing(tmp_path):
     users = [f"customer-{n}" for n in range(400)]
     people = pl.DataFrame({"user_id": users, "segment_id": [1] * 200 + [2] * 200})
